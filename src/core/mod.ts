@@ -1,0 +1,16 @@
+// The typed façade over the WASM core, and the only place that imports it.
+// Rows go in as the server sent them, file bytes come out; no value is ever a JavaScript value here.
+
+export type {
+  ColumnSpec,
+  Core,
+  CsvSpec,
+  EdgeSpec,
+  Encoder,
+  EncoderSpec,
+  Framing,
+  ObservedColumn,
+  ParquetSpec,
+  PartObservations,
+  SliceObservations,
+} from "./spec.ts";

@@ -1,0 +1,3 @@
+// The door of destination/.
+
+export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";

@@ -1,0 +1,3 @@
+// The door of types/: logical types, per-engine mapping, overrides, fidelity.
+
+export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
