@@ -1,0 +1,253 @@
+// What the engine remembers between and during runs. Every method is one transaction; nothing here decides what to write.
+
+import type { PartObservations, SliceObservations } from "../core/mod.ts";
+
+/** Whose progress a row is: an export's name in one source. Two configs with one export name on two sources never meet. */
+export interface ExportKey {
+  readonly exportName: string;
+  /** Engine, host, port and database, or the file; no user and no secret. */
+  readonly source: string;
+}
+
+/** Who holds a lease: shown to whoever waits for it. */
+export interface Holder {
+  readonly host: string;
+  readonly pid: number;
+  /** Start of the process as the operating system tells it, so that a reused pid is not taken for the old process. Empty when unknown. */
+  readonly processStart: string;
+  /** Random, new for every lease taken. */
+  readonly token: string;
+  readonly runId: string | null;
+}
+
+export type LeaseResult =
+  | { readonly kind: "taken"; readonly lease: Lease; readonly previous: Holder | null }
+  | { readonly kind: "held"; readonly holder: Holder; readonly expiresAt: number };
+
+export interface Lease {
+  readonly key: ExportKey;
+  readonly holder: Holder;
+}
+
+/** The stored cursor with what it was taken from. Strings compare equal or the run refuses. */
+export interface CursorState {
+  readonly value: string;
+  readonly lastRunAt: string;
+  readonly definition: CursorDefinition;
+  /** Hashes of the rows at the upper edge that were exported already → count. */
+  readonly edge: Readonly<Record<string, number>>;
+}
+
+export interface CursorDefinition {
+  /** `updated_at`, or `coalesce(updated_at,created_at)`. */
+  readonly column: string;
+  readonly columnType: string;
+  readonly mode: string;
+  /** Relation or normalised query text before `${}` substitution. */
+  readonly stream: string;
+  /** The destination as written, placeholders unexpanded. */
+  readonly destination: string;
+  readonly format: string;
+}
+
+export type RunStatus = "in_progress" | "completed" | "failed" | "interrupted";
+export type SliceStatus = "pending" | "running" | "completed" | "failed";
+
+/** A run's intent, recorded before its first slice. */
+export interface RunIntent {
+  readonly runId: string;
+  readonly key: ExportKey;
+  /** Fingerprint of everything that must not change between a crash and its resume. */
+  readonly planHash: string;
+  /** Why two fingerprints differ can be told from this: setting → value, no secrets. */
+  readonly definition: Readonly<Record<string, string>>;
+  readonly mode: string;
+  readonly startedAt: string;
+  /** Where parts go, expanded. */
+  readonly destinationUri: string;
+  readonly consistency: "snapshot" | "slice" | "none";
+  readonly maxAttempts: number;
+  /** Plan facts the resume needs again: window bounds, cursor bounds, columns. JSON, no secrets. */
+  readonly planJson: string;
+  readonly rivetVersion: string;
+}
+
+export interface StoredRun extends RunIntent {
+  readonly status: RunStatus;
+  readonly updatedAt: string;
+}
+
+export interface SliceIntent {
+  readonly index: number;
+  readonly id: string;
+  /** For people: the bounds as text, null = open. */
+  readonly startKey: string | null;
+  readonly endKey: string | null;
+  /** The bounds as data (JSON). */
+  readonly boundsJson: string;
+}
+
+export interface StoredSlice extends SliceIntent {
+  readonly status: SliceStatus;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly rows: number;
+  readonly observations: SliceObservations | null;
+  readonly updatedAt: string;
+}
+
+/** One committed file. */
+export interface StoredPart {
+  readonly sliceIndex: number;
+  /** Key below the destination's prefix. */
+  readonly fileName: string;
+  readonly observations: PartObservations;
+  /** Digests the store vouched for at upload. */
+  readonly digests: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+}
+
+export interface SliceCommit {
+  readonly index: number;
+  readonly attempt: number;
+  readonly parts: readonly StoredPart[];
+  readonly observations: SliceObservations;
+}
+
+/** The row of `export_metrics`; snake_case as in the table, all columns optional but these. */
+export interface MetricRow {
+  export_name: string;
+  run_id: string;
+  run_at: string;
+  status: "running" | "success" | "failed" | "skipped" | "interrupted";
+  duration_ms: number;
+  total_rows: number;
+  [column: string]: string | number | boolean | null;
+}
+
+export interface JournalEntry {
+  readonly recordedAt: string;
+  /** Externally tagged: `{"FileWritten": {...}}`. */
+  readonly event: Readonly<Record<string, unknown>>;
+}
+
+/** What ends a successful run, all in one transaction. */
+export interface TaskCommit {
+  readonly runId: string;
+  readonly key: ExportKey;
+  /** Null leaves the cursor as it is. */
+  readonly cursor: CursorState | null;
+  readonly committed:
+    | { readonly strategy: string; readonly cursor: string | null; readonly chunkIndex: number | null }
+    | null;
+  readonly schema: readonly { readonly name: string; readonly type: string }[] | null;
+  readonly shape: Readonly<Record<string, number>>;
+  readonly metric: MetricRow;
+}
+
+export interface Progression {
+  readonly export_name: string;
+  readonly last_committed_strategy: string | null;
+  readonly last_committed_cursor: string | null;
+  readonly last_committed_chunk_index: number | null;
+  readonly last_committed_run_id: string | null;
+  readonly last_committed_at: string | null;
+  readonly last_verified_strategy: string | null;
+  readonly last_verified_cursor: string | null;
+  readonly last_verified_chunk_index: number | null;
+  readonly last_verified_run_id: string | null;
+  readonly last_verified_at: string | null;
+}
+
+/** One row of `file_log` as commands show it. */
+export interface FileRow {
+  run_id: string;
+  export_name: string;
+  file_name: string;
+  row_count: number;
+  bytes: number;
+  format: string;
+  compression: string;
+  created_at: string;
+}
+
+export interface State extends AsyncDisposable {
+  /** For people: a path or a URL without secrets. */
+  readonly location: string;
+
+  /** Takes the lease when it is free, expired, ours, or held by a process that is provably dead on this host (`isDead`). */
+  takeLease(key: ExportKey, holder: Holder, ttlMs: number, isDead: (holder: Holder) => boolean): Promise<LeaseResult>;
+  /** False when the lease is no longer ours. */
+  renewLease(lease: Lease, ttlMs: number): Promise<boolean>;
+  releaseLease(lease: Lease): Promise<void>;
+
+  cursor(key: ExportKey): Promise<CursorState | null>;
+  schema(key: ExportKey): Promise<{ name: string; type: string }[] | null>;
+  shape(key: ExportKey): Promise<Record<string, number>>;
+  /** The run in progress of this export, if any. */
+  openRun(key: ExportKey): Promise<StoredRun | null>;
+  run(runId: string): Promise<StoredRun | null>;
+  latestRun(key: ExportKey, status?: RunStatus): Promise<StoredRun | null>;
+  runs(filter: { exportName?: string; running?: boolean; limit: number }): Promise<StoredRun[]>;
+
+  /** Records the run and all its slices together, or nothing. Fails when another run of the export is in progress. */
+  beginRun(intent: RunIntent, slices: Iterable<SliceIntent>, lease: Lease): Promise<void>;
+  /** Takes an interrupted run over: running slices become pending again, attempts start anew. */
+  resumeRun(runId: string, lease: Lease): Promise<void>;
+  slices(runId: string): Promise<StoredSlice[]>;
+  parts(runId: string): Promise<StoredPart[]>;
+  /** The lowest pending slice, or a failed one with attempts left, now running; null when there is none. Safe between processes. */
+  claimSlice(runId: string, lease: Lease): Promise<StoredSlice | null>;
+  /** Ledger rows and slice done together, only while the lease is held: RIVET_STATE_LEASE_LOST otherwise. Replaces an earlier commit of the slice. */
+  commitSlice(
+    runId: string,
+    commit: SliceCommit,
+    format: { format: string; compression: string },
+    lease: Lease,
+  ): Promise<void>;
+  /** `final` means no further attempt. */
+  failSlice(runId: string, index: number, error: string, final: boolean, lease: Lease): Promise<void>;
+  /** Back to pending, its parts forgotten. */
+  resetSlices(runId: string, indexes: readonly number[], lease: Lease): Promise<void>;
+  /** Slices that were added to a run while it was resumed. */
+  addSlices(runId: string, slices: readonly SliceIntent[], lease: Lease): Promise<void>;
+
+  commitTask(commit: TaskCommit, lease: Lease): Promise<void>;
+  /** Ends a run without success. `abandoned` runs are never resumed; the parts they left are listed by `abandonedParts`. */
+  endRun(
+    runId: string,
+    status: "failed" | "interrupted",
+    resumable: boolean,
+    metric: MetricRow | null,
+    lease: Lease | null,
+  ): Promise<void>;
+  /** Keys of files that runs which will never finish left below this destination. */
+  abandonedParts(destinationUri: string): Promise<{ runId: string; fileName: string }[]>;
+  forgetAbandonedParts(runId: string): Promise<void>;
+
+  /** Appends one event at once, so that a killed run has a journal. */
+  record(runId: string, exportName: string, event: Readonly<Record<string, unknown>>): Promise<void>;
+  journal(runId: string): Promise<JournalEntry[]>;
+  journals(
+    exportName: string,
+    limit: number,
+  ): Promise<{ runId: string; finishedAt: string | null; entries: JournalEntry[] }[]>;
+
+  putMetric(row: MetricRow): Promise<void>;
+  metrics(filter: { exportName?: string; limit: number }): Promise<MetricRow[]>;
+  files(filter: { exportName?: string; limit: number }): Promise<FileRow[]>;
+  progression(exportName?: string): Promise<Progression[]>;
+  recordVerified(
+    key: ExportKey,
+    verified: { strategy: string; cursor: string | null; chunkIndex: number | null; runId: string },
+  ): Promise<void>;
+  cursors(exportName?: string): Promise<({ key: ExportKey } & CursorState)[]>;
+
+  resetCursor(key: ExportKey): Promise<boolean>;
+  /** Rebinds the stored cursor to a new definition; the value stays. */
+  acceptCursor(key: ExportKey, definition: CursorDefinition): Promise<boolean>;
+  /** Marks open runs of the export abandoned; returns their ids. */
+  resetChunks(filter: { key?: ExportKey; exportName?: string; stuck?: boolean }): Promise<string[]>;
+  recordAggregate(row: Readonly<Record<string, string | number>>): Promise<void>;
+  vacuum(keepDays: number): Promise<{ removed: number }>;
+}
