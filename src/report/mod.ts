@@ -1,0 +1,3 @@
+// The door of report/.
+
+export type { AggregateSummary, EventSink, RunEvent, RunSummary, SummaryError } from "./event.ts";
