@@ -1,0 +1,337 @@
+// Splits a response into tokens: rows become `lenenc_text` fields, everything else is passed on whole for the driver to handle.
+// It takes the bytes in pieces of any size and keeps no more than one incomplete short value of them.
+
+import { invariant, RivetError } from "../../errors.ts";
+import { FieldBytes } from "./bytes.ts";
+import { type Layout, parseColumns, type ValueForm, type WireColumn } from "./columns.ts";
+import { readUint32 } from "./numbers.ts";
+import { UnrepresentableText } from "./text.ts";
+import { SHORT_TEXT_MAX } from "./values.ts";
+
+const TOKEN = { COLMETADATA: 0x81, ROW: 0xd1, NBCROW: 0xd2, RETURNSTATUS: 0x79 } as const;
+/** DONE, DONEPROC and DONEINPROC: status, command and a 64-bit count. */
+const DONE_BYTES = 13;
+
+type Streamed = Extract<Layout, { kind: "parts" | "pointer" }>;
+
+/** A value that arrives in parts: where its field began and how many bytes the part at hand still has. */
+interface OpenValue {
+  readonly layout: Streamed;
+  start: number;
+  readonly guess: number;
+  left: number;
+}
+
+export class ResponseReader {
+  /** Columns of the last result set. */
+  columns: readonly WireColumn[] = [];
+  /** Result sets and rows so far. */
+  results = 0;
+  rows = 0;
+
+  readonly #form: ValueForm;
+  readonly #maxValueBytes: number;
+  readonly #out = new FieldBytes();
+  #input: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #passed: Uint8Array[] = [];
+  /** The column being read; -1 between rows. */
+  #column = -1;
+  #nulls: Uint8Array | null = null;
+  #open: OpenValue | null = null;
+
+  constructor(form: ValueForm, maxValueBytes: number) {
+    this.#form = form;
+    this.#maxValueBytes = maxValueBytes;
+  }
+
+  /** Reads as far as the bytes go. The chunk may be kept until the next call. */
+  feed(chunk: Uint8Array): void {
+    const rest = this.#input.length - this.#at;
+    if (rest === 0) {
+      this.#input = chunk;
+    } else {
+      const joined = new Uint8Array(rest + chunk.length);
+      joined.set(this.#input.subarray(this.#at));
+      joined.set(chunk, rest);
+      this.#input = joined;
+    }
+    this.#at = 0;
+    while (this.#at < this.#input.length && (this.#column >= 0 ? this.#readRow() : this.#readToken()));
+  }
+
+  /** The response has ended. */
+  end(): void {
+    invariant(this.#column < 0 && this.#at === this.#input.length, "A response ended inside a token");
+  }
+
+  /** Whole tokens that were not rows, in order, or null. */
+  takePassed(): Uint8Array | null {
+    const [first] = this.#passed;
+    if (first === undefined) return null;
+    const passed = this.#passed.length === 1 ? first : join(this.#passed);
+    this.#passed = [];
+    return passed;
+  }
+
+  /** Finished fields. The view is valid until `dropFields`; a row may end in a later one. */
+  viewFields(): Uint8Array {
+    return this.#out.bytes.subarray(0, this.#open === null ? this.#out.at : this.#open.start);
+  }
+
+  /** The first `bytes` of the view have left. */
+  dropFields(bytes: number): void {
+    if (bytes === 0) return;
+    this.#out.drop(bytes);
+    if (this.#open !== null) this.#open.start -= bytes;
+  }
+
+  /** False when the bytes do not suffice. */
+  #readToken(): boolean {
+    const input = this.#input;
+    const type = input[this.#at]!;
+    if (type === TOKEN.ROW) {
+      this.#at++;
+      this.#nulls = null;
+      this.#column = 0;
+      return true;
+    }
+    if (type === TOKEN.NBCROW) {
+      const bytes = (this.columns.length + 7) >> 3;
+      if (this.#at + 1 + bytes > input.length) return false;
+      this.#nulls = input.slice(this.#at + 1, this.#at + 1 + bytes);
+      this.#at += 1 + bytes;
+      this.#column = 0;
+      return true;
+    }
+    if (type === TOKEN.COLMETADATA) {
+      const parsed = parseColumns(input, this.#at + 1, input.length, this.#form);
+      if (parsed === null) return false;
+      this.columns = parsed.columns;
+      this.results++;
+      this.#at = parsed.at;
+      return true;
+    }
+    return this.#passToken(type);
+  }
+
+  #passToken(type: number): boolean {
+    const input = this.#input;
+    const from = this.#at;
+    const length = toTokenBytes(input, from, type);
+    if (length === null || from + length > input.length) return false;
+    this.#passed.push(input.slice(from, from + length));
+    this.#at = from + length;
+    return true;
+  }
+
+  /** False when the bytes do not suffice. */
+  #readRow(): boolean {
+    const { columns } = this;
+    try {
+      while (this.#column < columns.length) {
+        if (!this.#readField(columns[this.#column]!.layout)) return false;
+        this.#column++;
+      }
+    } catch (error) {
+      throw toColumnError(error, columns[this.#column]!.name);
+    }
+    this.#column = -1;
+    this.rows++;
+    return true;
+  }
+
+  #readField(layout: Layout): boolean {
+    const input = this.#input;
+    const at = this.#at;
+    const out = this.#out;
+    if (this.#open !== null) return this.#readParts(this.#open);
+    if (this.#nulls !== null && (this.#nulls[this.#column >> 3]! & (1 << (this.#column & 7))) !== 0) {
+      out.putNull();
+      return true;
+    }
+    switch (layout.kind) {
+      case "byte_length": {
+        if (at + 1 > input.length) return false;
+        const length = input[at]!;
+        if (at + 1 + length > input.length) return false;
+        if (length === 0) out.putNull();
+        else this.#putShort(layout.put, at + 1, length);
+        this.#at = at + 1 + length;
+        return true;
+      }
+      case "fixed":
+        if (at + layout.bytes > input.length) return false;
+        if (layout.put === null) out.putNull();
+        else this.#putShort(layout.put, at, layout.bytes);
+        this.#at = at + layout.bytes;
+        return true;
+      case "short_length": {
+        if (at + 2 > input.length) return false;
+        const length = input[at]! | (input[at + 1]! << 8);
+        if (length === 0xffff) {
+          out.putNull();
+          this.#at = at + 2;
+          return true;
+        }
+        if (at + 2 + length > input.length) return false;
+        const guess = length / layout.unitBytes | 0;
+        const start = out.openField(guess);
+        layout.decoder.put(out, input, at + 2, at + 2 + length);
+        layout.decoder.end();
+        out.closeField(start, guess);
+        this.#at = at + 2 + length;
+        return true;
+      }
+      case "variant": {
+        if (at + 4 > input.length) return false;
+        const length = readUint32(input, at);
+        if (at + 4 + length > input.length) return false;
+        if (length === 0) out.putNull();
+        else {
+          const start = out.openField(length);
+          layout.put(out, input, at + 4, length);
+          out.closeField(start, length);
+        }
+        this.#at = at + 4 + length;
+        return true;
+      }
+      case "parts":
+        return this.#openParts(layout);
+      case "pointer":
+        return this.#openPointer(layout);
+    }
+  }
+
+  #putShort(put: Extract<Layout, { kind: "byte_length" }>["put"], at: number, length: number): void {
+    const out = this.#out;
+    out.ensure(SHORT_TEXT_MAX + 1);
+    const start = out.at++;
+    put(out, this.#input, at, length);
+    out.bytes[start] = out.at - start - 1;
+  }
+
+  #openParts(layout: Streamed): boolean {
+    const at = this.#at;
+    if (at + 8 > this.#input.length) return false;
+    const low = readUint32(this.#input, at);
+    const high = readUint32(this.#input, at + 4);
+    this.#at = at + 8;
+    if (low === 0xffffffff && high === 0xffffffff) {
+      this.#out.putNull();
+      return true;
+    }
+    // 0xFFFFFFFFFFFFFFFE: the server does not know the length.
+    const total = high === 0xffffffff ? 0 : high * 0x100000000 + low;
+    this.#openValue(layout, total, 0);
+    return this.#readParts(this.#open!);
+  }
+
+  #openPointer(layout: Streamed): boolean {
+    const at = this.#at;
+    const input = this.#input;
+    if (at + 1 > input.length) return false;
+    const pointer = input[at]!;
+    if (pointer === 0) {
+      this.#out.putNull();
+      this.#at = at + 1;
+      return true;
+    }
+    const lengthAt = at + 1 + pointer + 8;
+    if (lengthAt + 4 > input.length) return false;
+    const total = readUint32(input, lengthAt);
+    this.#at = lengthAt + 4;
+    this.#openValue(layout, total, total);
+    return this.#readParts(this.#open!);
+  }
+
+  #openValue(layout: Streamed, total: number, left: number): void {
+    // No character takes fewer UTF-8 bytes than it has units on the wire.
+    const guess = Math.floor(total / layout.unitBytes);
+    this.#refuseAbove(guess);
+    this.#open = { layout, start: this.#out.openField(guess), guess, left };
+  }
+
+  #readParts(open: OpenValue): boolean {
+    const { layout } = open;
+    const input = this.#input;
+    for (;;) {
+      if (open.left > 0) {
+        const to = Math.min(input.length, this.#at + open.left);
+        layout.decoder.put(this.#out, input, this.#at, to);
+        open.left -= to - this.#at;
+        this.#at = to;
+        this.#refuseAbove(this.#out.at - open.start);
+        if (open.left > 0) return false;
+      }
+      if (layout.kind === "pointer") break;
+      if (this.#at + 4 > input.length) return false;
+      open.left = readUint32(input, this.#at);
+      this.#at += 4;
+      if (open.left === 0) break;
+    }
+    layout.decoder.end();
+    this.#out.closeField(open.start, open.guess);
+    this.#open = null;
+    return true;
+  }
+
+  #refuseAbove(bytes: number): void {
+    if (bytes <= this.#maxValueBytes) return;
+    throw new RivetError(
+      "RIVET_VALUE_TOO_LARGE",
+      `RIVET_VALUE_TOO_LARGE: column '${this.columns[this.#column]!.name}' holds a value above ${
+        Math.round(this.#maxValueBytes / 1048576)
+      } MiB`,
+      { where: `column '${this.columns[this.#column]!.name}'`, cure: "Raise `max_value_mb`, or leave the column out" },
+    );
+  }
+}
+
+function toColumnError(error: unknown, name: string): unknown {
+  if (!(error instanceof UnrepresentableText)) return error;
+  return new RivetError("RIVET_SOURCE_VALUE_UNREPRESENTABLE", `A value holds ${error.message}`, {
+    where: `column '${name}'`,
+    cure: "Correct the row, or use `query:` and convert the column, for example with CONVERT(varbinary(max), …)",
+  });
+}
+
+/** Length of a token that is not a row, its type byte included; null when its length is not here yet. */
+function toTokenBytes(input: Uint8Array, at: number, type: number): number | null {
+  switch (type) {
+    case 0xfd:
+    case 0xfe:
+    case 0xff:
+      return DONE_BYTES;
+    case TOKEN.RETURNSTATUS:
+      return 5;
+    case 0xe4: // SESSIONSTATE
+    case 0xee: // FEDAUTHINFO
+      return at + 5 > input.length ? null : 5 + readUint32(input, at + 1);
+    case 0xa4: // TABNAME
+    case 0xa5: // COLINFO
+    case 0xa9: // ORDER
+    case 0xaa: // ERROR
+    case 0xab: // INFO
+    case 0xad: // LOGINACK
+    case 0xe3: // ENVCHANGE
+    case 0xed: // SSPI
+      return at + 3 > input.length ? null : 3 + (input[at + 1]! | (input[at + 2]! << 8));
+    default:
+      throw new RivetError(
+        "RIVET_SOURCE_QUERY_FAILED",
+        `The server sent the unknown token 0x${type.toString(16)}`,
+        { cure: "Check that the source is a SQL Server, and that the query is one SELECT" },
+      );
+  }
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
