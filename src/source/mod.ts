@@ -17,3 +17,23 @@ export type {
   TableKey,
   TlsOptions,
 } from "./source.ts";
+export {
+  buildCount,
+  buildFrom,
+  buildLiteral,
+  buildPredicate,
+  buildSelect,
+  buildWhere,
+  edgeColumn,
+  type HiddenColumn,
+  isInteger,
+  isNumeric,
+  type KeyColumn,
+  keyExpression,
+  limitOne,
+  type Predicate,
+  quoteName,
+  textExpression,
+} from "./sql.ts";
+export { clockExpression, oldestTransaction, shiftBack } from "./clock.ts";
+export { openSource, sharesSnapshot } from "./open.ts";

@@ -1,0 +1,95 @@
+// What every command shares: where it writes, how it reads a config and opens a state. Heavy modules load when a command runs.
+
+import type { Command } from "@commander-js/extra-typings";
+import { RivetError } from "../errors.ts";
+import type { Config, Export } from "../config/mod.ts";
+import type { Runtime } from "../runtime.ts";
+import type { State } from "../state/mod.ts";
+
+/** Standard streams and the process, passed in so that tests need no process. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  readonly isTerminal: boolean;
+  columns(): number;
+}
+
+export interface GlobalOptions {
+  readonly jsonErrors: boolean;
+  readonly lockWaitS: number;
+  readonly notify: boolean;
+}
+
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly runtime: Runtime;
+  /** Aborted by Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly globals: () => GlobalOptions;
+  /** The exit code of a command that ended without throwing. */
+  setExitCode(code: number): void;
+}
+
+export type AddCommand = (program: Command<[], Record<string, unknown>>, context: CommandContext) => void;
+
+/** `-p K=V`, repeatable. */
+export function collectParams(value: string, previous: Record<string, string>): Record<string, string> {
+  const at = value.indexOf("=");
+  if (at < 1) {
+    throw new RivetError("RIVET_CLI_VALUE_INVALID", `'--param ${value}' has no '='`, {
+      cure: "Write `--param NAME=VALUE`",
+    });
+  }
+  return { ...previous, [value.slice(0, at)]: value.slice(at + 1) };
+}
+
+export async function readConfigFile(
+  context: CommandContext,
+  path: string,
+  params: Record<string, string>,
+): Promise<Config> {
+  const { readConfig } = await import("../config/mod.ts");
+  const config = await readConfig(path, { params, runtime: context.runtime });
+  for (const warning of config.warnings) context.terminal.err(`warning: ${warning}\n`);
+  return config;
+}
+
+/** The state that belongs to a config: `RIVET_STATE_URL`, or the file beside it. */
+export async function openConfigState(context: CommandContext, directory: string): Promise<State> {
+  const { openState } = await import("../state/mod.ts");
+  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory });
+}
+
+/** All exports, or the named one. */
+export function selectExports(config: Config, name: string | undefined): readonly Export[] {
+  if (name === undefined) return config.exports;
+  const found = config.exports.filter((entry) => entry.name === name);
+  if (found.length === 0) throw unknownExport(name, config.exports.map((entry) => entry.name));
+  return found;
+}
+
+export function unknownExport(name: string, known: readonly string[]): RivetError {
+  return new RivetError("RIVET_CLI_EXPORT_UNKNOWN", `There is no export '${name}'`, {
+    cure: `Choose one of: ${known.join(", ")}`,
+  });
+}
+
+export function parseCount(value: string): number {
+  if (!/^\d+$/.test(value)) {
+    throw new RivetError("RIVET_CLI_VALUE_INVALID", `'${value}' is not a whole number`, {
+      cure: "Give a whole number of 0 or more",
+    });
+  }
+  return Number(value);
+}
+
+/** Rows as aligned columns with a header. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]) => cells.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd();
+  return [line(header), ...rows.map(line)].join("\n") + "\n";
+}
+
+export function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

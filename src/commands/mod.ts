@@ -1,0 +1,113 @@
+// The program: one file a command, in the order of `rivet --help`.
+
+import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import { RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+import { VERSION } from "../version.ts";
+import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
+import { addJournal } from "./journal.ts";
+import { addMetrics } from "./metrics.ts";
+import { addRun } from "./run.ts";
+import { addSchema } from "./schema.ts";
+import { addState } from "./state.ts";
+
+export interface ProgramOptions {
+  readonly terminal: Terminal;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal;
+}
+
+const LOCK_WAIT_S_DEFAULT = 600;
+
+/** Parses the arguments, runs the command, prints what went wrong; resolves to the exit code. */
+export function buildProgram(options: ProgramOptions): (args: readonly string[]) => Promise<number> {
+  const { terminal, runtime } = options;
+  return async (args) => {
+    let exitCode = 0;
+    const program = new Command("rivet")
+      .description("Get tables out of operational databases into files a warehouse can trust")
+      .version(VERSION)
+      .addOption(new Option("--json-errors", "print a failure as one JSON object on stderr"))
+      .addOption(
+        new Option("--lock-wait <seconds>", "how long to wait for a run of the same export").argParser(parseCount),
+      )
+      .addOption(new Option("--no-notify", "send no notifications"))
+      .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} })
+      .addHelpText("after", "\nThe usual way: init → doctor → check → run. `rivet <command> --help` has examples.")
+      .exitOverride();
+    const globals = (): GlobalOptions => {
+      const flags = program.opts();
+      const waitS = flags.lockWait ?? Number(runtime.env("RIVET_LOCK_WAIT") ?? LOCK_WAIT_S_DEFAULT);
+      return {
+        jsonErrors: flags.jsonErrors === true,
+        lockWaitS: Number.isFinite(waitS) ? waitS : LOCK_WAIT_S_DEFAULT,
+        notify: flags.notify,
+      };
+    };
+    const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
+    for (const add of [addRun, addState, addMetrics, addJournal, addSchema]) add(program as never, context);
+    for (const command of allCommands(program as never)) {
+      command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
+    }
+    try {
+      const { own, rest } = liftGlobals(args);
+      await program.parseAsync([...own, ...rest], { from: "user" });
+      return exitCode;
+    } catch (error) {
+      const failure = toFailure(error);
+      if (failure === null) return (error as CommanderError).exitCode;
+      await printError(terminal, failure, args.includes("--json-errors"));
+      return toExitCode(failure);
+    }
+  };
+}
+
+function* allCommands(command: Command): Generator<Command> {
+  for (const child of command.commands as readonly Command[]) {
+    yield child;
+    yield* allCommands(child);
+  }
+}
+
+/** Global options are accepted before and after the command. */
+function liftGlobals(args: readonly string[]): { own: string[]; rest: string[] } {
+  const own: string[] = [];
+  const rest: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") return { own, rest: [...rest, ...args.slice(i)] };
+    if (arg === "--json-errors" || arg === "--no-notify" || arg.startsWith("--lock-wait=")) own.push(arg);
+    else if (arg === "--lock-wait") own.push(arg, ...args.slice(++i, i + 1));
+    else rest.push(arg);
+  }
+  return { own, rest };
+}
+
+/** Null for help and version, which are no failures. */
+function toFailure(error: unknown): RivetError | null {
+  if (!(error instanceof CommanderError)) return toRivetError(error);
+  if (error.exitCode === 0 || error.code === "commander.help") return null;
+  const [message, ...more] = error.message.replace(/^error: /, "").trim().split("\n");
+  return new RivetError("RIVET_CLI_VALUE_INVALID", message ?? "Unusable arguments", {
+    cure: more.length > 0 ? more.join(" ").replace(/[()]/g, "") : "Run the command with --help to see what it takes",
+  });
+}
+
+async function printError(terminal: Terminal, error: RivetError, asJson: boolean): Promise<void> {
+  const { redact, sanitizeTerminal } = await import("../redact.ts");
+  const report = toErrorReport(error);
+  if (asJson) {
+    const clean = {
+      ...report,
+      error: redact(report.error),
+      where: report.where === null ? null : redact(report.where),
+      exit_class: report.exit_code,
+    };
+    terminal.err(`${JSON.stringify(clean)}\n`);
+    return;
+  }
+  const lines = [`Error: [${report.code}] ${report.error}`];
+  if (report.where !== null) lines.push(`  where: ${report.where}`);
+  if (report.cure !== "") lines.push(`  cure:  ${report.cure}`);
+  terminal.err(`${sanitizeTerminal(redact(lines.join("\n")))}\n`);
+}

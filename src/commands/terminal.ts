@@ -1,0 +1,45 @@
+// The process's own streams and signals.
+
+import type { Terminal } from "./command.ts";
+
+const encoder = new TextEncoder();
+
+/** Writes at once and completely; a closed pipe ends the output, not the run. */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = encoder.encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+export function openProcessTerminal(): Terminal {
+  return {
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (text) => writeAll(Deno.stderr, text),
+    isTerminal: Deno.stderr.isTerminal(),
+    columns() {
+      try {
+        return Deno.consoleSize().columns || 80;
+      } catch {
+        return 80;
+      }
+    },
+  };
+}
+
+/** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */
+export function stopSignal(): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const onSignal = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort();
+  };
+  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  for (const name of names) Deno.addSignalListener(name, onSignal);
+  return {
+    signal: controller.signal,
+    release: () => names.forEach((name) => Deno.removeSignalListener(name, onSignal)),
+  };
+}

@@ -1,0 +1,339 @@
+// From an export to its task: columns, bounds, slices, window. Reads catalogs and bounds, never rows, and writes nothing.
+
+import { RivetError } from "../errors.ts";
+import type { Config, Export } from "../config/mod.ts";
+import { resolveDestination, writtenDestination } from "../destination/mod.ts";
+import type { Runtime } from "../runtime.ts";
+import {
+  clockExpression,
+  type KeyColumn,
+  oldestTransaction,
+  type Predicate,
+  type Query,
+  type Shape,
+  sharesSnapshot,
+  type Source,
+  type TableFacts,
+} from "../source/mod.ts";
+import type { CursorState, ExportKey, StoredRun } from "../state/mod.ts";
+import { applyOverrides } from "../types/mod.ts";
+import { buildCursorDefinition, buildDefinition, checkCursor, checkInterrupted, fingerprint } from "./definition.ts";
+import { findColumn, type KeyContext } from "./key.ts";
+import { parquetSpec } from "./memory.ts";
+import { wholeSlice } from "./slices.ts";
+import { type Cut, cutChunked, cutWhole } from "./strategy.ts";
+import type { CursorWindow, Task } from "./task.ts";
+import { buildWindow, findCursor, isEmptyWindow, windowFilter } from "./window.ts";
+
+export interface PlanContext {
+  readonly config: Config;
+  readonly source: Source;
+  readonly runtime: Runtime;
+  readonly version: string;
+}
+
+/** One export, or one partition of it. */
+export interface Unit {
+  readonly entry: Export;
+  readonly name: string;
+  /** Conditions of the partition. */
+  readonly filters: readonly Predicate[];
+  /** What `{partition}` becomes. */
+  readonly partition: string | null;
+}
+
+export interface StoredProgress {
+  readonly cursor: CursorState | null;
+  /** The interrupted run to finish, with its slices. */
+  readonly run: StoredRun | null;
+}
+
+/** What a resumed run needs again, stored in its intent. */
+export interface StoredPlan {
+  readonly strategyLabel: string;
+  readonly window: CursorWindow | null;
+  readonly filters: readonly Predicate[];
+}
+
+/**
+ * Plans one unit. `beforePicture` must be called before the source's picture is taken; `build` after it.
+ * With `progress.run`, the window and filters are those of the interrupted run and `slices` is left empty for the caller to fill.
+ */
+export async function buildTask(
+  context: PlanContext,
+  unit: Unit,
+  key: ExportKey,
+  progress: StoredProgress,
+  before: BeforePicture,
+): Promise<Task> {
+  const { source, config } = context;
+  const { entry } = unit;
+  const where = `export '${unit.name}'`;
+  const query = toQuery(entry);
+  const { shape, facts } = before;
+  const columns = checkColumns(applyOverrides(shape, entry.columns, source.engine).columns, entry, where);
+  const destinationWritten = writtenDestination(entry.destination);
+  const startedAt = progress.run === null ? context.runtime.now() : Date.parse(progress.run.startedAt);
+  const destination = await resolveDestination(entry.destination, {
+    date: new Date(startedAt).toISOString().slice(0, 10),
+    export: entry.name,
+    table: entry.name,
+    partition: unit.partition,
+  }, context.runtime);
+  const definition = buildDefinition(entry, unit.name, columns, destinationWritten);
+  if (progress.run !== null) checkInterrupted(progress.run, definition, config.path);
+
+  const keyContext: KeyContext = { source, query, shape: { columns }, filters: unit.filters, where };
+  const stored = progress.run === null ? null : JSON.parse(progress.run.planJson) as StoredPlan;
+  const planned = stored === null
+    ? await planSlices(context, unit, keyContext, facts, progress, before, destinationWritten)
+    : {
+      ...stored,
+      slices: [],
+      strategy: { kind: "whole" } as const,
+      warnings: [],
+      label: stored.strategyLabel,
+    };
+  const lanes = lanesFor(source, entry, planned.slices.length);
+  return {
+    export: entry,
+    name: unit.name,
+    key,
+    source: source.engine,
+    query,
+    columns,
+    strategy: planned.strategy,
+    strategyLabel: planned.label,
+    filters: planned.filters,
+    slices: planned.slices,
+    window: planned.window,
+    lanes,
+    rowsEstimate: planned.window === null && unit.filters.length === 0 ? facts?.rowsEstimate ?? null : null,
+    avgRowBytes: facts?.avgRowBytes ?? null,
+    encoder: toEncoder(context, entry),
+    destination,
+    destinationWritten,
+    definition,
+    planHash: fingerprint(definition),
+    complete: entry.mode !== "incremental" && entry.chunked?.keysetIncremental !== true,
+    consistency: lanes === 1 || sharesSnapshot(source.engine) ? "snapshot" : "slice",
+    warnings: [...planned.warnings, ...columns.flatMap((c) => c.warnings.map((w) => `column '${c.name}': ${w}`))],
+  };
+}
+
+/** What must be asked before the picture is taken. */
+export interface BeforePicture {
+  readonly shape: Shape;
+  readonly facts: TableFacts | null;
+  readonly oldestTransaction: string | null;
+}
+
+export async function askBeforePicture(source: Source, entry: Export): Promise<BeforePicture> {
+  const query = toQuery(entry);
+  const facts = query.kind === "table" ? await source.facts(query) : null;
+  const shape = await source.describe(query);
+  const where = `export '${entry.name}'`;
+  const needed = entry.incremental === null
+    ? null
+    : findCursor({ source, query, shape, filters: [], where }, entry.incremental);
+  return { shape, facts, oldestTransaction: needed === null ? null : await oldestTransaction(source, needed) };
+}
+
+export function toQuery(entry: Export): Query {
+  return entry.from.kind === "table" ? entry.from : { kind: "query", sql: entry.from.text };
+}
+
+interface Planned extends Cut {
+  readonly filters: readonly Predicate[];
+  readonly window: CursorWindow | null;
+}
+
+async function planSlices(
+  context: PlanContext,
+  unit: Unit,
+  keyContext: KeyContext,
+  facts: TableFacts | null,
+  progress: StoredProgress,
+  before: BeforePicture,
+  destinationWritten: string,
+): Promise<Planned> {
+  const { entry } = unit;
+  const cutContext = { ...keyContext, entry, facts };
+  switch (entry.mode) {
+    case "full":
+      return { ...cutWhole(cutContext), filters: unit.filters, window: null };
+    case "chunked":
+      if (entry.chunked === null) throw missing("chunked", keyContext);
+      return { ...await cutChunked(cutContext, entry.chunked), filters: unit.filters, window: null };
+    case "time_window":
+      return await planTimeWindow(keyContext, entry);
+    case "incremental": {
+      if (entry.incremental === null) throw missing("incremental", keyContext);
+      const cursor = findCursor(keyContext, entry.incremental);
+      const definition = buildCursorDefinition(entry, cursor, destinationWritten);
+      checkCursor(progress.cursor, definition, unit.name, context.config.path);
+      const window = await buildWindow({
+        context: keyContext,
+        config: entry.incremental,
+        cursor,
+        previous: progress.cursor,
+        definition,
+        oldestTransaction: before.oldestTransaction,
+      });
+      const empty = isEmptyWindow(cursor, window, entry.incremental);
+      return {
+        strategy: { kind: "whole" },
+        label: `incremental(${definition.column})`,
+        slices: empty ? [] : wholeSlice(),
+        warnings: nullWarnings(window, definition.column),
+        filters: [windowFilter(cursor, window, entry.incremental)],
+        window,
+      };
+    }
+    default: {
+      const never: never = entry.mode;
+      return never;
+    }
+  }
+}
+
+function nullWarnings(window: CursorWindow, column: string): string[] {
+  return window.nullRows === null || window.nullRows === 0
+    ? []
+    : [`${window.nullRows} rows have no value in the cursor '${column}' and are not exported (on_cursor_null: ignore)`];
+}
+
+function missing(mode: string, context: KeyContext): RivetError {
+  return new RivetError("RIVET_CONFIG_MODE_SETTING_INVALID", `\`mode: ${mode}\` lacks its settings`, {
+    where: context.where,
+  });
+}
+
+/** Whole days back from the source's today, up to its now: a row stamped later belongs to the next run. */
+async function planTimeWindow(context: KeyContext, entry: Export): Promise<Planned> {
+  const settings = entry.timeWindow;
+  if (settings === null) throw missing("time_window", context);
+  const column = findColumn(context, settings.column, "time_column");
+  const bounds = await timeBounds(context, column, settings);
+  return {
+    strategy: { kind: "whole" },
+    label: `time-window(${settings.column}, ${settings.days}d)`,
+    slices: wholeSlice(),
+    warnings: [],
+    window: null,
+    filters: [
+      ...context.filters,
+      { kind: "compare", column, op: ">=", value: bounds.from },
+      { kind: "compare", column, op: "<=", value: bounds.to },
+    ],
+  };
+}
+
+async function timeBounds(
+  context: KeyContext,
+  column: KeyColumn,
+  settings: { readonly type: "timestamp" | "unix"; readonly days: number },
+): Promise<{ from: string; to: string }> {
+  const stamp: KeyColumn = settings.type === "unix"
+    ? { ...column, type: { kind: "timestamp", unit: "us", utc: true }, nativeType: "timestamp with time zone" }
+    : column;
+  if (stamp.type.kind !== "timestamp" && stamp.type.kind !== "date") {
+    throw new RivetError(
+      "RIVET_CONFIG_MODE_SETTING_INVALID",
+      `\`time_column\` '${settings.type}' does not fit '${column.nativeType}'`,
+      {
+        where: context.where,
+        cure: "Choose a date or timestamp column, or set `time_column_type: unix` for epoch seconds",
+      },
+    );
+  }
+  const now = (await context.source.rows(`SELECT ${clockExpression(context.source.engine, stamp, 0)}`))[0]?.[0];
+  if (now === null || now === undefined) {
+    throw new RivetError("RIVET_SOURCE_PROBE_UNREADABLE", "The source's clock could not be read", {
+      where: context.where,
+    });
+  }
+  const midnight = new Date(Date.parse(`${now.slice(0, 10)}T00:00:00Z`) - settings.days * 86_400_000).toISOString();
+  if (settings.type === "unix") {
+    const nowMs = Date.parse(`${now.slice(0, 10)}T${now.slice(11, 19)}Z`);
+    return { from: String(Date.parse(midnight) / 1000), to: String(Math.floor(nowMs / 1000)) };
+  }
+  if (stamp.type.kind === "date") return { from: midnight.slice(0, 10), to: now.slice(0, 10) };
+  const separator = context.source.engine === "mssql" ? "T" : " ";
+  return {
+    from: `${midnight.slice(0, 10)}${separator}00:00:00${
+      stamp.type.utc && context.source.engine === "postgres" ? "+00" : ""
+    }`,
+    to: now,
+  };
+}
+
+function checkColumns(columns: Shape["columns"], entry: Export, where: string): Shape["columns"] {
+  if (columns.length === 0) {
+    throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", "The export has no columns", { where });
+  }
+  const seen = new Set<string>();
+  for (const column of columns) {
+    if (seen.has(column.name)) {
+      throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", `Two columns are named '${column.name}'`, {
+        where,
+        cure: "Give each column of the query its own name with AS",
+      });
+    }
+    seen.add(column.name);
+  }
+  const bad = columns.filter((c) => c.type === null);
+  if (bad.length > 0) {
+    throw new RivetError(
+      "RIVET_TYPE_UNSAFE_MAPPING",
+      `${bad.length} columns have no safe type: ${bad.map((c) => `'${c.name}' (${c.nativeType})`).join(", ")}`,
+      {
+        where,
+        cure: `Declare how to read them, for example \`columns: {${bad[0]!.name}: string}\``,
+      },
+    );
+  }
+  for (
+    const added of [
+      entry.meta.exportedAt ? "_rivet_exported_at" : "",
+      entry.meta.rowHash === false ? "" : "_rivet_row_hash",
+    ]
+  ) {
+    const clash = added === "" ? undefined : columns.find((c) => c.name.toLowerCase() === added);
+    if (clash !== undefined) {
+      throw new RivetError("RIVET_CONFIG_META_COLUMN_COLLISION", `The source already has a column '${clash.name}'`, {
+        where,
+      });
+    }
+  }
+  return columns;
+}
+
+/** Lanes at most: SQLite gives one picture on one connection only. */
+function lanesFor(source: Source, entry: Export, slices: number): number {
+  if (source.engine === "sqlite") return 1;
+  return Math.max(1, Math.min(entry.parallel, Math.max(1, slices)));
+}
+
+function toEncoder(context: PlanContext, entry: Export): Task["encoder"] {
+  const { format, tuning, quality } = entry;
+  const csv = format.csv;
+  return {
+    format: format.kind === "parquet" ? parquetSpec(entry) : {
+      kind: "csv",
+      codec: format.codec === "gzip" || format.codec === "zstd" ? format.codec : "none",
+      ...(format.level === null ? {} : { level: format.level }),
+      ...(csv === null
+        ? {}
+        : { delimiter: csv.delimiter, header: csv.header, ...(csv.null === null ? {} : { null: csv.null }) }),
+    },
+    ...(entry.maxFileBytes === null ? {} : { maxFileBytes: entry.maxFileBytes }),
+    ...(tuning.maxValueMb === 0 ? {} : { maxValueBytes: tuning.maxValueMb << 20 }),
+    ...(entry.meta.rowHash === false ? {} : { rowHash: entry.meta.rowHash === true ? [] : entry.meta.rowHash }),
+    unique: quality.uniqueColumns.map((column) => ({
+      column,
+      ...(quality.uniqueMaxEntries === null ? {} : { maxEntries: quality.uniqueMaxEntries }),
+    })),
+    createdBy: `rivet ${context.version}`,
+  };
+}

@@ -1,0 +1,129 @@
+// What progress is bound to: an edited config must not continue what another one began.
+
+import { createHash } from "node:crypto";
+import { RivetError } from "../errors.ts";
+import type { Export } from "../config/mod.ts";
+import type { KeyColumn, SourceColumn } from "../source/mod.ts";
+import type { CursorDefinition, CursorState, StoredRun } from "../state/mod.ts";
+import { formatType } from "../types/mod.ts";
+import { cursorName } from "./window.ts";
+
+/** 16 hex digits that change when any setting of the record changes. */
+export function fingerprint(record: Readonly<Record<string, string>>): string {
+  const hash = createHash("sha256");
+  for (const key of Object.keys(record).sort()) {
+    hash.update(`${key.length}:${key}${record[key]!.length}:${record[key]}`);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Everything that must not change between a crash and its resume. Text of a query enters as a digest: it may hold parameter values. */
+export function buildDefinition(
+  entry: Export,
+  name: string,
+  columns: readonly SourceColumn[],
+  destinationWritten: string,
+): Record<string, string> {
+  const { format, chunked, incremental, timeWindow } = entry;
+  return {
+    export: name,
+    mode: entry.mode,
+    stream: streamOf(entry),
+    query: entry.from.kind === "query" ? digest(entry.from.text) : "",
+    columns: digest(
+      columns.map((c) => `${c.name} ${c.type === null ? "" : formatType(c.type)} ${c.select}`).join("\n"),
+    ),
+    format: format.kind,
+    compression: `${format.codec}/${format.level ?? "default"}`,
+    layout: JSON.stringify([format.parquet, format.csv, entry.maxFileBytes, entry.meta]),
+    destination: destinationWritten,
+    chunks: chunked === null ? "" : JSON.stringify({ ...chunked, checkpoint: null, maxAttempts: null }),
+    cursor: incremental === null ? "" : JSON.stringify(incremental),
+    time_window: timeWindow === null ? "" : JSON.stringify(timeWindow),
+    partition: entry.partition === null ? "" : JSON.stringify(entry.partition),
+    lanes: entry.mode === "full" && entry.parallel > 1 ? "several" : "",
+  };
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+/** The relation an export reads, or its query from FROM on: column lists, case and layout may change without breaking a cursor. */
+export function streamOf(entry: Export): string {
+  if (entry.from.kind === "table") {
+    return entry.from.schema === null ? entry.from.name : `${entry.from.schema}.${entry.from.name}`;
+  }
+  const plain = entry.from.template.split(/('(?:[^']|'')*'|"(?:[^"]|"")*")/)
+    .map((piece, i) => i % 2 === 1 ? piece : piece.toLowerCase().replace(/\s+/g, " ")).join("").trim();
+  const from = plain.search(/\bfrom\b/);
+  return from === -1 ? plain : plain.slice(from);
+}
+
+export function buildCursorDefinition(entry: Export, cursor: KeyColumn, destinationWritten: string): CursorDefinition {
+  return {
+    column: cursorName(cursor),
+    columnType: cursor.nativeType,
+    mode: "incremental",
+    stream: streamOf(entry),
+    destination: destinationWritten,
+    format: entry.format.kind,
+  };
+}
+
+/** Refuses a stored cursor that was taken from something else. */
+export function checkCursor(
+  stored: CursorState | null,
+  wanted: CursorDefinition,
+  exportName: string,
+  config: string,
+): void {
+  if (stored === null) return;
+  const was = stored.definition;
+  const remedies = `Run \`rivet state accept -c ${config} -e ${exportName}\` to keep the cursor '${stored.value}', ` +
+    `or \`rivet state reset -c ${config} -e ${exportName}\` to start over`;
+  const refuse = (code: "OWNER" | "STREAM" | "DESTINATION", what: string, before: string, now: string) => {
+    throw new RivetError(
+      `RIVET_STATE_CURSOR_${code}_MISMATCH`,
+      `The stored cursor belongs to ${what} '${before}', the config says '${now}'`,
+      {
+        where: `export '${exportName}'`,
+        cure: remedies,
+      },
+    );
+  };
+  if (was.column !== wanted.column) refuse("OWNER", "the cursor", was.column, wanted.column);
+  if (was.mode !== wanted.mode) refuse("OWNER", "the mode", was.mode, wanted.mode);
+  if (was.stream !== wanted.stream) refuse("STREAM", "the rows", was.stream, wanted.stream);
+  if (was.destination !== wanted.destination) {
+    refuse("DESTINATION", "the destination", was.destination, wanted.destination);
+  }
+  if (was.format !== wanted.format) refuse("DESTINATION", "the format", was.format, wanted.format);
+  if (was.columnType !== wanted.columnType) {
+    throw new RivetError(
+      "RIVET_STATE_CURSOR_INCOMPARABLE",
+      `The cursor column was '${was.columnType}' and is now '${wanted.columnType}'`,
+      {
+        where: `export '${exportName}'`,
+        cure: remedies,
+      },
+    );
+  }
+}
+
+/** Refuses to finish an interrupted run under an edited config; names what was edited. */
+export function checkInterrupted(run: StoredRun, definition: Readonly<Record<string, string>>, config: string): void {
+  const edited = Object.keys({ ...run.definition, ...definition })
+    .filter((key) => (run.definition[key] ?? "") !== (definition[key] ?? ""));
+  if (edited.length === 0) return;
+  const chunksOnly = edited.every((key) => key === "chunks");
+  throw new RivetError(
+    chunksOnly ? "RIVET_STATE_CHUNK_PLAN_CHANGED" : "RIVET_STATE_INTERRUPTED_RUN_OWNER_MISMATCH",
+    `Run '${run.runId}' was interrupted, and ${edited.join(", ")} changed since`,
+    {
+      where: `export '${run.key.exportName}'`,
+      cure:
+        `Undo the edit and run again to finish it, or give it up with \`rivet state reset-chunks -c ${config} -e ${run.key.exportName}\``,
+    },
+  );
+}

@@ -1,0 +1,16 @@
+// The door of plan/: pure but for the catalog.
+
+export {
+  askBeforePicture,
+  type BeforePicture,
+  buildTask,
+  type PlanContext,
+  type StoredPlan,
+  type StoredProgress,
+  toQuery,
+  type Unit,
+} from "./build.ts";
+export { expandUnits, NULL_PARTITION } from "./partition.ts";
+export { fingerprint } from "./definition.ts";
+export { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
+export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";

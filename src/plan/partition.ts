@@ -1,0 +1,85 @@
+// `partition_by`: one unit a day, month or year between the least and the greatest value, and one for NULL.
+
+import { RivetError } from "../errors.ts";
+import type { Export } from "../config/mod.ts";
+import type { KeyColumn, Predicate, Source } from "../source/mod.ts";
+import { toQuery, type Unit } from "./build.ts";
+import { findColumn, type KeyContext, readBounds } from "./key.ts";
+
+/** The directory name Hive uses for NULL. Real values are dates and can never be called so. */
+export const NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__";
+
+/** An export without `partition_by` is one unit. Only bounds are read. */
+export async function expandUnits(entry: Export, source: Source): Promise<Unit[]> {
+  const { partition } = entry;
+  if (partition === null) return [{ entry, name: entry.name, filters: [], partition: null }];
+  const query = toQuery(entry);
+  const shape = await source.describe(query);
+  const context: KeyContext = { source, query, shape, filters: [], where: `export '${entry.name}'` };
+  const column = findColumn(context, partition.column, "partition_by");
+  if (column.type.kind !== "date" && column.type.kind !== "timestamp") {
+    throw new RivetError(
+      "RIVET_CONFIG_MODE_SETTING_INVALID",
+      `\`partition_by\` '${partition.column}' has the type '${column.nativeType}'`,
+      {
+        where: context.where,
+        cure: "Choose a date or timestamp column",
+      },
+    );
+  }
+  const { min, max } = await readBounds(context, column);
+  const units = min === null || max === null
+    ? []
+    : periods(min, max, partition.granularity).map((period) => toUnit(entry, column, period));
+  if (column.notNull) return units;
+  const nulls: Predicate = { kind: "null", columns: [column] };
+  return [...units, { entry, name: `${entry.name}__null`, filters: [nulls], partition: NULL_PARTITION }];
+}
+
+interface Period {
+  readonly label: string;
+  /** First day, inclusive; null is open below. */
+  readonly from: string | null;
+  /** First day of the next period; null is open above. */
+  readonly to: string | null;
+}
+
+function toUnit(entry: Export, column: KeyColumn, period: Period): Unit {
+  const bounds: Predicate = {
+    kind: "range",
+    columns: [column],
+    from: period.from === null ? null : [period.from],
+    to: period.to === null ? null : [period.to],
+  };
+  return { entry, name: `${entry.name}__${period.label}`, filters: [bounds], partition: period.label };
+}
+
+/** Every period from the one of `min` to the one of `max`. Bounded on both sides: a later row makes a later partition. */
+export function periods(min: string, max: string, granularity: "day" | "month" | "year"): Period[] {
+  const list: Period[] = [];
+  const last = startOf(max, granularity);
+  for (let from = startOf(min, granularity);; from = next(from, granularity)) {
+    list.push({ label: labelOf(from, granularity), from, to: next(from, granularity) });
+    if (from >= last) return list;
+  }
+}
+
+function startOf(text: string, granularity: "day" | "month" | "year"): string {
+  const match = /^(\d{4})-(\d{2})-(\d{2})/.exec(text);
+  if (match === null) throw new RivetError("RIVET_SOURCE_PROBE_UNREADABLE", `Not a date: '${text}'`);
+  const [, year, month, day] = match;
+  if (granularity === "year") return `${year}-01-01`;
+  return granularity === "month" ? `${year}-${month}-01` : `${year}-${month}-${day}`;
+}
+
+function next(from: string, granularity: "day" | "month" | "year"): string {
+  const date = new Date(`${from}T00:00:00Z`);
+  if (granularity === "year") date.setUTCFullYear(date.getUTCFullYear() + 1);
+  else if (granularity === "month") date.setUTCMonth(date.getUTCMonth() + 1);
+  else date.setUTCDate(date.getUTCDate() + 1);
+  return date.toISOString().slice(0, 10);
+}
+
+function labelOf(from: string, granularity: "day" | "month" | "year"): string {
+  return granularity === "year" ? from.slice(0, 4) : granularity === "month" ? from.slice(0, 7) : from;
+}

@@ -1,0 +1,209 @@
+// The end of a run, in the one order that always leaves a reader one complete picture:
+// old marker away, manifest, its run copy, new marker, the replaced parts away; the caller then commits the state.
+
+import { RivetError } from "../errors.ts";
+import type { PartObservations } from "../core/mod.ts";
+import type { Destination } from "../destination/mod.ts";
+import {
+  CHECKSUM_RENDER,
+  fingerprintBytes,
+  formatManifest,
+  formatMarker,
+  type Manifest,
+  MANIFEST_KEY,
+  type ManifestPart,
+  parseManifest,
+  ROW_HASH_RENDER,
+  runManifestKey,
+  SUCCESS_KEY,
+  sumChecksums,
+} from "../manifest.ts";
+import type { Task } from "../plan/mod.ts";
+import type { Consistency } from "../source/mod.ts";
+import type { StoredPart, StoredSlice } from "../state/mod.ts";
+import { formatType } from "../types/mod.ts";
+
+export interface ManifestInput {
+  readonly task: Task;
+  readonly engine: string;
+  readonly runId: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly status: Manifest["status"];
+  readonly consistency: Consistency;
+  readonly destinationUri: string;
+  readonly slices: readonly StoredSlice[];
+  readonly parts: readonly StoredPart[];
+  readonly sourceRowCount: number | null;
+}
+
+/** The manifest of a run, made from what was committed; parts in slice order. */
+export async function buildManifest(input: ManifestInput): Promise<Manifest> {
+  const { task, slices } = input;
+  const entry = task.export;
+  const ids = new Map(slices.map((slice) => [slice.index, slice.id]));
+  const parts = input.parts.map((part, i) => toManifestPart(part, i + 1, ids.get(part.sliceIndex) ?? ""));
+  const columns = task.columns.map((c) => ({
+    name: c.name,
+    type: c.type === null ? "" : formatType(c.type),
+    native_type: c.nativeType,
+  }));
+  const table = entry.from.kind === "table" ? entry.from : null;
+  return {
+    manifest_version: 1,
+    run_id: input.runId,
+    export_name: task.name,
+    ...(task.name === entry.name ? {} : { export_family: entry.name }),
+    mode: "batch",
+    started_at: input.startedAt,
+    finished_at: input.finishedAt,
+    status: input.status,
+    source: {
+      engine: input.engine,
+      schema: table?.schema ?? null,
+      table: table?.name ?? null,
+      extraction: {
+        strategy: task.strategyLabel,
+        ...(task.window === null ? {} : {
+          cursor_column: task.window.definition.column,
+          cursor_low: task.window.low,
+          cursor_high: task.window.high ?? task.window.low,
+        }),
+        ...(input.sourceRowCount === null ? {} : { source_row_count: input.sourceRowCount }),
+        consistency: input.consistency,
+      },
+    },
+    destination: { kind: entry.destination.kind, uri: input.destinationUri },
+    format: entry.format.kind,
+    compression: entry.format.codec,
+    schema_fingerprint: await schemaFingerprint(columns),
+    columns,
+    row_count: parts.reduce((sum, part) => sum + part.rows, 0),
+    part_count: parts.length,
+    parts,
+    column_checksums: sumChecksums(parts),
+    checksum_render: CHECKSUM_RENDER,
+    ...rowHash(task),
+  };
+}
+
+function rowHash(task: Task): Pick<Manifest, "row_hash"> {
+  const setting = task.export.meta.rowHash;
+  if (setting === false) return {};
+  const covered = setting === true ? task.columns.map((c) => c.name) : [...setting];
+  return { row_hash: { column: "_rivet_row_hash", covered, render: ROW_HASH_RENDER } };
+}
+
+function toManifestPart(part: StoredPart, partId: number, slice: string): ManifestPart {
+  const seen: PartObservations = part.observations;
+  return {
+    part_id: partId,
+    path: part.fileName,
+    rows: seen.rows,
+    size_bytes: seen.bytes,
+    content_fingerprint: `xxh3:${seen.xxh3}`,
+    content_md5: seen.md5,
+    content_crc32c: seen.crc32c,
+    status: "committed",
+    slice,
+    slice_index: part.sliceIndex,
+    column_checksums: seen.columns.map(({ name, checksum, nulls }) => ({ name, checksum, nulls })),
+  };
+}
+
+/** Same names and types in any order give the same fingerprint. */
+export async function schemaFingerprint(columns: readonly { name: string; type: string }[]): Promise<string> {
+  const lines = columns.map((c) => `${c.name}\t${c.type}\n`).sort();
+  return await fingerprintBytes(new TextEncoder().encode(lines.join("")));
+}
+
+/** Writes manifest and marker, and takes away what this run replaced. Running it again gives the same result. */
+export async function publish(
+  destination: Destination,
+  manifest: Manifest,
+  replaces: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const bytes = formatManifest(manifest);
+  const json = { contentType: "application/json", signal, size: bytes.length };
+  try {
+    await destination.remove(SUCCESS_KEY);
+    await destination.put(MANIFEST_KEY, once(bytes), json);
+    await destination.put(runManifestKey(manifest.run_id), once(bytes), json);
+    const marker = await formatMarker(bytes, manifest.run_id);
+    await destination.put(SUCCESS_KEY, once(marker), { contentType: "text/plain", signal, size: marker.length });
+  } catch (cause) {
+    if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
+    throw new RivetError(
+      "RIVET_DEST_MANIFEST_NOT_WRITTEN",
+      `The manifest could not be written: ${(cause as Error).message}`,
+      {
+        where: destination.uri,
+        cause,
+        ...(cause instanceof RivetError ? { retry: cause.retry } : {}),
+      },
+    );
+  }
+  if (replaces) await removeReplaced(destination, manifest);
+}
+
+/** A run that was refused by a gate leaves only its own copy, which says so. */
+export async function publishFailed(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  const bytes = formatManifest(manifest);
+  await destination.put(runManifestKey(manifest.run_id), once(bytes), {
+    contentType: "application/json",
+    signal,
+    size: bytes.length,
+  });
+}
+
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/**
+ * Earlier complete sets of this export are taken away, each named by its own run manifest, which goes last:
+ * an interruption leaves what the next run needs to finish the removal.
+ */
+async function removeReplaced(destination: Destination, manifest: Manifest): Promise<void> {
+  const ours = new Set(manifest.parts.map((part) => part.path));
+  const own = runManifestKey(manifest.run_id);
+  const keys: string[] = [];
+  for await (const stored of destination.list("manifest-")) {
+    if (/^manifest-[^/]+\.json$/.test(stored.key) && stored.key !== own) keys.push(stored.key);
+  }
+  for (const key of keys) {
+    const old = await readManifest(destination, key);
+    if (old === null || old.export_name !== manifest.export_name || old.source.engine !== manifest.source.engine) {
+      continue;
+    }
+    for (const part of old.parts) if (!ours.has(part.path)) await destination.remove(part.path);
+    await destination.remove(key);
+  }
+}
+
+const MANIFEST_BYTES_MAX = 64 << 20;
+
+/** A manifest at the destination; null when there is none. */
+export async function readManifest(destination: Destination, key: string): Promise<Manifest | null> {
+  const text = await readText(destination, key, MANIFEST_BYTES_MAX);
+  return text === null ? null : parseManifest(text, `${destination.uri}/${key}`);
+}
+
+/** A small object as text; larger than `bytesMax` is refused. */
+export async function readText(destination: Destination, key: string, bytesMax: number): Promise<string | null> {
+  const stream = await destination.get(key);
+  if (stream === null) return null;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", `'${key}' is larger than ${bytesMax} bytes`, {
+        where: destination.uri,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks as BlobPart[]).text();
+}

@@ -1,0 +1,38 @@
+// What the engine is given: everything that touches the outside, so that tests can put their own in its place.
+
+import type { Config } from "../config/mod.ts";
+import type { Destination, ResolvedDestination } from "../destination/mod.ts";
+import type { EventSink } from "../report/mod.ts";
+import type { Runtime } from "../runtime.ts";
+import type { SessionLimits, Source, SourceConnection } from "../source/mod.ts";
+import type { Holder, State } from "../state/mod.ts";
+import type { OpenLane } from "./lane.ts";
+
+export interface RunOptions {
+  readonly validate: boolean;
+  readonly reconcile: boolean;
+  readonly resume: boolean;
+  readonly force: boolean;
+  readonly strict: boolean;
+  readonly lockWaitS: number;
+}
+
+export interface RunContext {
+  readonly config: Config;
+  readonly options: RunOptions;
+  readonly runtime: Runtime;
+  readonly version: string;
+  readonly state: State;
+  readonly events: EventSink;
+  /** Aborted by Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly core: WebAssembly.Module;
+  readonly leaseTtlMs: number;
+  readonly openSource: (connection: SourceConnection, limits: SessionLimits) => Promise<Source>;
+  readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
+  readonly openLane: OpenLane;
+  /** Opens a state that forgets everything, for destinations that cannot keep a promise. */
+  readonly openMemoryState: () => Promise<State>;
+  readonly isDead: (holder: Holder) => boolean;
+  readonly processStart: string;
+}

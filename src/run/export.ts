@@ -1,0 +1,247 @@
+// One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
+
+import { RivetError, toRivetError } from "../errors.ts";
+import type { Destination } from "../destination/mod.ts";
+import {
+  askBeforePicture,
+  buildTask,
+  fromSliceIntent,
+  type Slice,
+  type StoredPlan,
+  type Task,
+  toSliceIntent,
+  type Unit,
+} from "../plan/mod.ts";
+import type { RunSummary } from "../report/mod.ts";
+import type { Consistency, Source } from "../source/mod.ts";
+import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
+import { finishRun } from "./finish.ts";
+import type { RunContext } from "./context.ts";
+import { keepLease } from "./lease.ts";
+import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
+import { attemptsMax, retryDelayMs } from "./retry.ts";
+import { runSlices } from "./slices.ts";
+import { RunRecorder } from "./recorder.ts";
+
+/** A run under way: everything its steps share. */
+export interface Run {
+  readonly context: RunContext;
+  readonly state: State;
+  readonly task: Task;
+  readonly runId: string;
+  readonly startedAt: string;
+  readonly slices: readonly Slice[];
+  readonly lease: Lease;
+  readonly destination: Destination;
+  readonly recorder: RunRecorder;
+  readonly signal: AbortSignal;
+  readonly resumed: boolean;
+  readonly picture: Picture;
+}
+
+/** The picture all lanes share, held open by the planning connection. */
+export interface Picture {
+  source: Source;
+  token: string | null;
+  consistency: Consistency;
+}
+
+/** What a run's intent remembers besides its slices. */
+export interface Intent extends StoredPlan {
+  readonly boundsFingerprint: string;
+  readonly exportedAtUs: number;
+}
+
+/** Runs one export, or one partition of one. Never throws: the summary carries the error. */
+export async function runUnit(context: RunContext, unit: Unit): Promise<RunSummary> {
+  const recorder = new RunRecorder(context, unit);
+  try {
+    await runWithLease(context, unit, recorder);
+  } catch (error) {
+    recorder.fail(context.signal.aborted && !(error instanceof RivetError) ? interrupted(unit) : toRivetError(error));
+  }
+  return await recorder.finish();
+}
+
+function interrupted(unit: Unit): RivetError {
+  return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
+    where: `export '${unit.name}'`,
+    retry: "reconnect",
+  });
+}
+
+async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecorder): Promise<void> {
+  // A stream keeps no promise about what its reader got, so nothing about it is remembered.
+  const isStream = unit.entry.destination.kind === "stdout";
+  await using memory = isStream ? await context.openMemoryState() : null;
+  const state = memory ?? context.state;
+  recorder.useState(state);
+  const key: ExportKey = { exportName: unit.name, source: context.config.source.identity };
+  const { runtime } = context;
+  const newRunId = makeRunId(unit.name, runtime.now(), runtime.pid);
+  const holder: Holder = {
+    host: runtime.hostname,
+    pid: runtime.pid,
+    processStart: context.processStart,
+    token: `${runtime.now()}-${Math.floor(runtime.random() * 2 ** 52).toString(36)}`,
+    runId: newRunId,
+  };
+  await using kept = await keepLease(state, key, holder, runtime, {
+    lockWaitS: context.options.lockWaitS,
+    ttlMs: context.leaseTtlMs,
+    signal: context.signal,
+    events: context.events,
+    isDead: context.isDead,
+  });
+  const signal = AbortSignal.any([context.signal, kept.lost]);
+  await retryPlanning(context, unit, recorder, signal, async () => {
+    const connection = await context.config.source.resolveConnection();
+    await using source = await context.openSource(connection, limitsOf(unit));
+    const run = await beginRun(context, unit, state, key, newRunId, kept.lease, source, recorder, signal);
+    if (run === null) return;
+    await using _destination = run.destination;
+    recorder.begin(run);
+    await runSlices(run, connection);
+    await finishRun(run);
+  });
+}
+
+export function limitsOf(unit: Pick<Unit, "entry">) {
+  const { statementTimeoutS, lockTimeoutS } = unit.entry.tuning;
+  return { statementTimeoutS, lockTimeoutS, connectTimeoutMs: 10_000 };
+}
+
+/** Retries what fails before the first slice; once slices run, each has its own attempts. */
+async function retryPlanning(
+  context: RunContext,
+  unit: Unit,
+  recorder: RunRecorder,
+  signal: AbortSignal,
+  attemptOnce: () => Promise<void>,
+): Promise<void> {
+  const { tuning } = unit.entry;
+  const max = attemptsMax(tuning, null);
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await attemptOnce();
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toRivetError(thrown);
+      // A first connection that cannot be made is a mistake to report, not an outage to wait for.
+      const isFirstDial = attempt === 1 && error.code === "RIVET_SOURCE_CONNECT_FAILED";
+      const delay = recorder.hasBegun || isFirstDial
+        ? null
+        : retryDelayMs(error, attempt, max, tuning, context.runtime.random());
+      if (delay === null) throw error;
+      recorder.warn("retry", `${error.message}; trying again in ${delay} ms`);
+      await context.runtime.sleep(delay, signal);
+    }
+  }
+}
+
+async function beginRun(
+  context: RunContext,
+  unit: Unit,
+  state: State,
+  key: ExportKey,
+  newRunId: string,
+  lease: Lease,
+  source: Source,
+  recorder: RunRecorder,
+  signal: AbortSignal,
+): Promise<Run | null> {
+  const stored = await state.openRun(key);
+  const before = await askBeforePicture(source, unit.entry);
+  const token = await source.begin(null);
+  const planContext = { config: context.config, source, runtime: context.runtime, version: context.version };
+  const task = await buildTask(planContext, unit, key, { cursor: await state.cursor(key), run: stored }, before);
+  await recorder.checkSchema(task);
+  const destination = await context.openDestination(task.destination);
+  try {
+    for (const message of task.warnings) recorder.warn("plan", message);
+    const runId = stored?.runId ?? newRunId;
+    const common = { context, state, task, runId, lease, destination, recorder, signal };
+    const picture: Picture = { source, token, consistency: task.consistency };
+    if (stored !== null) {
+      return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
+    }
+    await removeAbandoned(state, destination);
+    const startedAt = new Date(context.runtime.now()).toISOString();
+    const intent = {
+      runId,
+      key,
+      planHash: task.planHash,
+      definition: task.definition,
+      mode: unit.entry.mode,
+      startedAt,
+      destinationUri: destination.uri,
+      consistency: task.consistency,
+      maxAttempts: attemptsMax(unit.entry.tuning, unit.entry.chunked?.maxAttempts ?? null),
+      planJson: JSON.stringify(toIntent(task, context.runtime.now() * 1000)),
+      rivetVersion: context.version,
+    };
+    await state.beginRun(intent, task.slices.map(toSliceIntent), lease);
+    return { ...common, picture, startedAt, resumed: false, slices: task.slices };
+  } catch (error) {
+    await destination[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function toIntent(task: Task, exportedAtUs: number): Intent {
+  return {
+    strategyLabel: task.strategyLabel,
+    window: task.window,
+    filters: task.filters,
+    boundsFingerprint: boundsFingerprint(task.slices),
+    exportedAtUs,
+  };
+}
+
+/** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
+async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
+  const { state, lease, destination, runId } = run;
+  await state.resumeRun(runId, lease);
+  const storedSlices = await state.slices(runId);
+  const slices = storedSlices.map(fromSliceIntent);
+  const intent = JSON.parse(stored.planJson) as Intent;
+  checkBounds(stored, slices, intent.boundsFingerprint);
+  const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
+  for (const [index, reason] of damaged) {
+    run.recorder.warn("resume", `chunk ${slices[index]?.id ?? index} is read again: ${reason}`);
+  }
+  const kept = new Set(
+    storedSlices.filter((s) => s.status === "completed" && !damaged.has(s.index)).map((s) => s.index),
+  );
+  const again = new Set(damaged.keys());
+  if (kept.size === slices.length) run.picture.consistency = stored.consistency;
+  else {
+    // The rest is read in a new picture; only slices bounded on both sides still fit to it.
+    const reopened = intent.window === null ? findReopened(slices, (index) => kept.has(index)) : [];
+    for (const index of reopened) {
+      again.add(index);
+      kept.delete(index);
+    }
+    if (kept.size > 0) run.picture.consistency = "slice";
+  }
+  if (again.size > 0) await state.resetSlices(runId, [...again], lease);
+  return { ...run, slices };
+}
+
+/** Files of runs that will never finish are not part of any picture. */
+async function removeAbandoned(state: State, destination: Destination): Promise<void> {
+  const byRun = new Map<string, string[]>();
+  for (const { runId, fileName } of await state.abandonedParts(destination.uri)) {
+    byRun.set(runId, [...byRun.get(runId) ?? [], fileName]);
+  }
+  for (const [runId, keys] of byRun) {
+    for (const key of keys) await destination.remove(key);
+    await state.forgetAbandonedParts(runId);
+  }
+}
+
+/** `<export>_<YYYYMMDDTHHMMSS.mmm>_<pid>` */
+export function makeRunId(exportName: string, nowMs: number, pid: number): string {
+  const iso = new Date(nowMs).toISOString();
+  return `${exportName}_${iso.slice(0, 10).replaceAll("-", "")}T${iso.slice(11, 23).replaceAll(":", "")}_${pid}`;
+}

@@ -1,0 +1,214 @@
+// All slices are done: verdict, manifest, marker, then cursor and progression in one state transaction. The order is the promise.
+
+import { RivetError } from "../errors.ts";
+import type { SliceObservations } from "../core/mod.ts";
+import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
+import { buildCount } from "../source/mod.ts";
+import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
+import { buildManifest, publish, publishFailed } from "./commit.ts";
+import type { Run } from "./export.ts";
+import { findQualityFaults } from "./quality.ts";
+import { toExpected } from "./resume.ts";
+
+/** Commits a run whose slices are all done. A failed verdict leaves cursor, manifest and marker as they were. */
+export async function finishRun(run: Run): Promise<void> {
+  const { state, runId, recorder, task } = run;
+  const slices = await state.slices(runId);
+  const parts = inOrder(await state.parts(runId));
+  checkDone(run, slices);
+  const rows = parts.reduce((sum, part) => sum + part.observations.rows, 0);
+  recorder.totals(rows, parts);
+  await passVerdict(run, slices, parts, rows);
+  const sourceRowCount = await reconcile(run, rows);
+  if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
+  await state.commitTask(await toTaskCommit(run, slices, rows), run.lease);
+  recorder.succeed(rows === 0 && task.export.skipEmpty ? "no rows" : null);
+}
+
+function inOrder(parts: readonly StoredPart[]): StoredPart[] {
+  return [...parts].sort((a, b) => a.sliceIndex - b.sliceIndex);
+}
+
+function checkDone(run: Run, slices: readonly StoredSlice[]): void {
+  const open = slices.filter((slice) => slice.status !== "completed");
+  if (open.length === 0) return;
+  throw new RivetError(
+    "RIVET_RUN_UNITS_FAILED",
+    `${open.length} of ${slices.length} chunks did not finish: ${open[0]?.lastError ?? "unknown"}`,
+    {
+      where: `export '${run.task.name}'`,
+      retry: "reconnect",
+    },
+  );
+}
+
+/** Quality rules and, when asked for, a check of every stored part; before anything is published. */
+async function passVerdict(
+  run: Run,
+  slices: readonly StoredSlice[],
+  parts: readonly StoredPart[],
+  rows: number,
+): Promise<void> {
+  const { task, recorder, destination, context } = run;
+  const faults = findQualityFaults(task.export.quality, task.columns, slices.map((s) => s.observations), rows);
+  for (const fault of faults) recorder.quality(fault.severity, fault.message);
+  const failed = faults.filter((fault) => fault.severity === "fail");
+  recorder.qualityPassed(task.export.quality, failed.length === 0);
+  if (failed.length > 0) {
+    await refuse(
+      run,
+      slices,
+      parts,
+      new RivetError("RIVET_QUALITY_FAILED", failed.map((f) => f.message).join("; "), {
+        where: `export '${task.name}'`,
+      }),
+    );
+  }
+  if (!context.options.validate || task.export.destination.kind === "stdout") return;
+  const damage = await findAllDamage(destination, parts);
+  recorder.validated(damage.length === 0, parts.length);
+  if (damage.length > 0) {
+    await refuse(
+      run,
+      slices,
+      parts,
+      new RivetError("RIVET_VALIDATE_FAILED", damage.join("; "), { where: destination.uri }),
+    );
+  }
+}
+
+async function findAllDamage(destination: Destination, parts: readonly StoredPart[]): Promise<string[]> {
+  const stored = await listByKey(destination);
+  const damage: string[] = [];
+  for (const part of parts) {
+    const found = await findDamage(destination, toExpected(part), stored.get(part.fileName));
+    if (found !== null) damage.push(found);
+  }
+  return damage;
+}
+
+/** The run is over and will not be continued: its rows were judged, the next run reads and judges anew. */
+async function refuse(
+  run: Run,
+  slices: readonly StoredSlice[],
+  parts: readonly StoredPart[],
+  error: RivetError,
+): Promise<never> {
+  if (run.task.export.destination.kind !== "stdout") {
+    const manifest = await manifestOf(run, slices, parts, "failed", null);
+    await publishFailed(run.destination, manifest, run.signal);
+  }
+  run.recorder.refused();
+  throw error;
+}
+
+async function publishRun(
+  run: Run,
+  slices: readonly StoredSlice[],
+  parts: readonly StoredPart[],
+  rows: number,
+  count: number | null,
+): Promise<void> {
+  const { task } = run;
+  // Nothing new since the last window: what the prefix says is still true.
+  if (rows === 0 && (!task.complete || task.export.skipEmpty)) return;
+  run.signal.throwIfAborted();
+  const manifest = await manifestOf(run, slices, parts, "success", count);
+  if (!await run.state.renewLease(run.lease, run.context.leaseTtlMs)) {
+    throw new RivetError("RIVET_STATE_LEASE_LOST", "Another process took this export over", {
+      where: `export '${task.name}'`,
+    });
+  }
+  await publish(run.destination, manifest, task.complete, run.signal);
+}
+
+async function manifestOf(
+  run: Run,
+  slices: readonly StoredSlice[],
+  parts: readonly StoredPart[],
+  status: "success" | "failed",
+  sourceRowCount: number | null,
+) {
+  return await buildManifest({
+    task: run.task,
+    engine: run.task.source,
+    runId: run.runId,
+    startedAt: run.startedAt,
+    finishedAt: new Date(run.context.runtime.now()).toISOString(),
+    status,
+    consistency: run.picture.consistency,
+    destinationUri: run.destination.uri,
+    slices,
+    parts,
+    sourceRowCount,
+  });
+}
+
+/** Counts the source in the picture that was exported, where there is one; a count from elsewhere is reported but withdraws nothing. */
+async function reconcile(run: Run, rows: number): Promise<number | null> {
+  const { context, task, picture, recorder } = run;
+  if (!context.options.reconcile) return null;
+  if (task.window !== null) {
+    recorder.warn("reconcile", "an incremental window is not counted: rows known from the last run are left out of it");
+    return null;
+  }
+  const text = (await picture.source.rows(buildCount(task.source, task.query, task.filters)))[0]?.[0];
+  const count = Number(text);
+  recorder.reconciled(count, rows);
+  if (count !== rows && picture.consistency === "snapshot" && picture.token !== null) {
+    throw new RivetError("RIVET_RUN_RECONCILE_MISMATCH", `The source has ${count} rows, the export ${rows}`, {
+      where: `export '${task.name}'`,
+    });
+  }
+  return count;
+}
+
+async function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): Promise<TaskCommit> {
+  const { task, runId, recorder, context } = run;
+  const chunks = task.export.mode === "chunked" ? slices.filter((slice) => slice.id !== "null") : [];
+  const cursor = nextCursor(run, slices);
+  return {
+    runId,
+    key: task.key,
+    cursor,
+    committed: cursor !== null
+      ? { strategy: "incremental", cursor: cursor.value, chunkIndex: null }
+      : chunks.length > 0
+      ? { strategy: "chunked", cursor: null, chunkIndex: Math.max(...lastIndex(chunks)) }
+      : null,
+    schema: rows === 0 && context.options.strict ? null : recorder.schemaToStore(task, rows),
+    shape: longestValues(slices.map((slice) => slice.observations)),
+    metric: recorder.toMetric("success", rows),
+  };
+}
+
+function lastIndex(slices: readonly StoredSlice[]): number[] {
+  const last = slices.at(-1);
+  return last === undefined ? [] : [last.index];
+}
+
+/** The planned upper bound, and the rows at its edge. An empty window moves nothing. */
+function nextCursor(run: Run, slices: readonly StoredSlice[]): CursorState | null {
+  const { window } = run.task;
+  if (window === null || window.high === null) return null;
+  const edge: Record<string, number> = {};
+  for (const slice of slices) {
+    for (const [hash, count] of Object.entries(slice.observations?.edge ?? {})) edge[hash] = (edge[hash] ?? 0) + count;
+  }
+  return {
+    value: window.high,
+    lastRunAt: new Date(run.context.runtime.now()).toISOString(),
+    definition: window.definition,
+    edge,
+  };
+}
+
+function longestValues(observations: readonly (SliceObservations | null)[]): Record<string, number> {
+  const longest: Record<string, number> = {};
+  for (const slice of observations) {
+    for (const column of slice?.columns ?? []) {
+      longest[column.name] = Math.max(longest[column.name] ?? 0, column.longest);
+    }
+  }
+  return longest;
+}

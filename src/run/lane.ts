@@ -1,0 +1,151 @@
+// A lane runs slices, one at a time. In production it is a Worker that may reach this export's source and destination and nothing else.
+
+import { fromWireError, RivetError, type WireError } from "../errors.ts";
+import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
+import type { SessionLimits, SourceConnection } from "../source/mod.ts";
+import type { SliceProgress, SliceRequest, SliceResult } from "./slice.ts";
+
+export interface LaneSpec {
+  readonly source: SourceConnection;
+  readonly limits: SessionLimits;
+  readonly destination: ResolvedDestination;
+  /** The picture to join; null makes the lane take its own. */
+  readonly snapshot: string | null;
+  readonly core: WebAssembly.Module;
+}
+
+export interface Lane {
+  run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
+  close(): Promise<void>;
+}
+
+export type OpenLane = (spec: LaneSpec) => Promise<Lane>;
+
+export type ToLane =
+  | { readonly kind: "open"; readonly spec: LaneSpec }
+  | { readonly kind: "run"; readonly request: SliceRequest }
+  | { readonly kind: "abort" }
+  | { readonly kind: "close" };
+
+export type FromLane =
+  | { readonly kind: "opened" }
+  | { readonly kind: "progress"; readonly progress: SliceProgress }
+  | { readonly kind: "done"; readonly result: SliceResult }
+  | { readonly kind: "failed"; readonly error: WireError }
+  | { readonly kind: "closed" };
+
+/** Exactly what the code in a lane may reach. Secrets travel by message, so it needs no environment. */
+export function lanePermissions(
+  source: SourceConnection,
+  destination: ResolvedDestination,
+): Deno.PermissionOptionsObject {
+  const paths = destinationPaths(destination);
+  const hosts = [...sourceHosts(source), ...destinationHosts(destination)];
+  const files = source.engine === "sqlite" ? [parentFolder(source.path)] : [];
+  return {
+    net: hosts.length === 0 ? false : hosts,
+    read: orNone([...paths.read, ...files]),
+    write: orNone(paths.write),
+    env: false,
+    sys: destination.kind === "azure" ? ["osRelease"] : false,
+    run: false,
+    ffi: false,
+    import: false,
+  };
+}
+
+export function sourceHosts(source: SourceConnection): string[] {
+  if (source.engine === "sqlite") return [];
+  return [source.host.includes(":") ? `[${source.host}]:${source.port}` : `${source.host}:${source.port}`];
+}
+
+function orNone(list: string[]): string[] | false {
+  return list.length === 0 ? false : list;
+}
+
+function parentFolder(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+}
+
+/** Opens a lane in a Worker of its own. */
+export async function openWorkerLane(spec: LaneSpec): Promise<Lane> {
+  const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), {
+    type: "module",
+    name: "rivet-lane",
+    deno: { permissions: lanePermissions(spec.source, spec.destination) },
+  } as WorkerOptions);
+  const lane = new WorkerLane(worker);
+  try {
+    await lane.ask({ kind: "open", spec });
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
+  return lane;
+}
+
+class WorkerLane implements Lane {
+  #pending: PromiseWithResolvers<FromLane> | null = null;
+  #onProgress: (progress: SliceProgress) => void = () => {};
+  #dead: RivetError | null = null;
+
+  constructor(private readonly worker: Worker) {
+    worker.onmessage = (event: MessageEvent<FromLane>) => this.#receive(event.data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#dead = new RivetError("RIVET_RUN_UNITS_FAILED", `A lane died: ${event.message}`, { retry: "reconnect" });
+      this.#pending?.reject(this.#dead);
+    };
+  }
+
+  /** Sends one request and waits for its answer; only one is under way at a time. */
+  async ask(message: ToLane): Promise<FromLane> {
+    if (this.#dead !== null) throw this.#dead;
+    this.#pending = Promise.withResolvers<FromLane>();
+    this.worker.postMessage(message);
+    try {
+      const answer = await this.#pending.promise;
+      if (answer.kind === "failed") throw fromWireError(answer.error);
+      return answer;
+    } finally {
+      this.#pending = null;
+    }
+  }
+
+  #receive(message: FromLane): void {
+    if (message.kind === "progress") this.#onProgress(message.progress);
+    else this.#pending?.resolve(message);
+  }
+
+  async run(
+    request: SliceRequest,
+    signal: AbortSignal,
+    onProgress: (progress: SliceProgress) => void,
+  ): Promise<SliceResult> {
+    signal.throwIfAborted();
+    this.#onProgress = onProgress;
+    const abort = () => this.worker.postMessage({ kind: "abort" } satisfies ToLane);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const answer = await this.ask({ kind: "run", request });
+      if (answer.kind !== "done") {
+        throw new RivetError("RIVET_INTERNAL_RUN_INVARIANT", `A lane answered '${answer.kind}'`);
+      }
+      return answer.result;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#dead === null) {
+      const patience = setTimeout(() => this.#pending?.resolve({ kind: "closed" }), CLOSE_PATIENCE_MS);
+      await this.ask({ kind: "close" }).catch(() => {});
+      clearTimeout(patience);
+    }
+    this.worker.terminate();
+  }
+}
+
+/** A lane that does not close its connections in this time is ended; the server notices by itself. */
+const CLOSE_PATIENCE_MS = 2_000;

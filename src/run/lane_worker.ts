@@ -1,0 +1,82 @@
+// The inside of a lane. It has no environment, no state and no right beyond its source and destination.
+
+import "./environment_shim.ts";
+import { invariant, toWireError } from "../errors.ts";
+import { type Core, openCore } from "../core/mod.ts";
+import { type Destination, openDestination } from "../destination/mod.ts";
+import { openSource, type Source } from "../source/mod.ts";
+import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
+import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
+
+interface Scope {
+  onmessage: ((event: MessageEvent<ToLane>) => void) | null;
+  postMessage(message: FromLane): void;
+}
+
+const scope = self as unknown as Scope;
+const PROGRESS_EVERY_MS = 200;
+
+let tools: { source: Source; destination: Destination; core: Core } | null = null;
+let running = new AbortController();
+
+async function open(spec: LaneSpec): Promise<void> {
+  const core = await openCore(spec.core);
+  const destination = await openDestination(spec.destination);
+  try {
+    const source = await openSource(spec.source, spec.limits);
+    try {
+      await source.begin(spec.snapshot);
+    } catch (error) {
+      await source[Symbol.asyncDispose]();
+      throw error;
+    }
+    tools = { source, destination, core };
+  } catch (error) {
+    await destination[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function run(request: SliceRequest): Promise<void> {
+  invariant(tools !== null, "A lane ran a slice before it was opened");
+  running = new AbortController();
+  let next = performance.now() + PROGRESS_EVERY_MS;
+  const onProgress = (progress: SliceProgress) => {
+    const now = performance.now();
+    if (now < next) return;
+    next = now + PROGRESS_EVERY_MS;
+    scope.postMessage({ kind: "progress", progress });
+  };
+  const result = await runSlice(request, { ...tools, signal: running.signal, onProgress });
+  scope.postMessage({ kind: "done", result });
+}
+
+async function close(): Promise<void> {
+  const { source, destination } = tools ?? {};
+  tools = null;
+  await source?.[Symbol.asyncDispose]();
+  await destination?.[Symbol.asyncDispose]();
+  scope.postMessage({ kind: "closed" });
+}
+
+async function answer(message: ToLane): Promise<void> {
+  switch (message.kind) {
+    case "open":
+      await open(message.spec);
+      return scope.postMessage({ kind: "opened" });
+    case "run":
+      return await run(message.request);
+    case "abort":
+      return running.abort();
+    case "close":
+      return await close();
+    default: {
+      const never: never = message;
+      return never;
+    }
+  }
+}
+
+scope.onmessage = (event) => {
+  answer(event.data).catch((error) => scope.postMessage({ kind: "failed", error: toWireError(error) }));
+};

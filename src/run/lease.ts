@@ -1,0 +1,81 @@
+// The lease of an export: taken before anything is read, renewed while the run lives, checked again at every commit by the state.
+
+import { RivetError } from "../errors.ts";
+import type { EventSink } from "../report/mod.ts";
+import type { Runtime } from "../runtime.ts";
+import type { ExportKey, Holder, Lease, State } from "../state/mod.ts";
+
+export const LEASE_TTL_MS_DEFAULT = 30_000;
+const POLL_MS = 500;
+
+export interface LeaseOptions {
+  /** How long a live holder is waited for; 0 refuses at once. */
+  readonly lockWaitS: number;
+  readonly ttlMs: number;
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+  /** Whether the process of a holder on this host is gone. */
+  readonly isDead: (holder: Holder) => boolean;
+}
+
+/** A lease that renews itself. `lost` aborts when it could not be kept. */
+export interface KeptLease extends AsyncDisposable {
+  readonly lease: Lease;
+  readonly lost: AbortSignal;
+}
+
+/** Waits for the lease of an export; a live holder is named, a dead one is taken over. */
+export async function keepLease(
+  state: State,
+  key: ExportKey,
+  holder: Holder,
+  runtime: Runtime,
+  options: LeaseOptions,
+): Promise<KeptLease> {
+  const began = runtime.monotonic();
+  let told = false;
+  for (;;) {
+    options.signal.throwIfAborted();
+    const result = await state.takeLease(key, holder, options.ttlMs, options.isDead);
+    if (result.kind === "taken") return keep(state, result.lease, options.ttlMs);
+    const who = `process ${result.holder.pid} on ${result.holder.host}`;
+    const waited = runtime.monotonic() - began;
+    if (waited >= options.lockWaitS * 1000) throw refuse(key, who, result.holder.runId, options.lockWaitS);
+    if (!told) options.events({ kind: "waiting", exportName: key.exportName, holder: who, seconds: options.lockWaitS });
+    told = true;
+    await runtime.sleep(POLL_MS, options.signal);
+  }
+}
+
+function refuse(key: ExportKey, who: string, runId: string | null, lockWaitS: number): RivetError {
+  const code = lockWaitS === 0 ? "RIVET_STATE_RUN_IN_PROGRESS" : "RIVET_STATE_LOCK_TIMEOUT";
+  return new RivetError(code, `${who} runs this export${runId === null ? "" : ` (run ${runId})`}`, {
+    where: `export '${key.exportName}'`,
+    cure: "Wait for it to end, or stop it; `--lock-wait SECONDS` says how long to wait",
+  });
+}
+
+function keep(state: State, lease: Lease, ttlMs: number): KeptLease {
+  const lost = new AbortController();
+  let renewing: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    renewing = state.renewLease(lease, ttlMs).then((kept) => {
+      if (!kept) lost.abort(leaseLost(lease));
+    }, (error) => lost.abort(error));
+  }, Math.max(100, ttlMs / 3));
+  return {
+    lease,
+    lost: lost.signal,
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await renewing;
+      await state.releaseLease(lease);
+    },
+  };
+}
+
+function leaseLost(lease: Lease): RivetError {
+  return new RivetError("RIVET_STATE_LEASE_LOST", "Another process took this export over", {
+    where: `export '${lease.key.exportName}'`,
+  });
+}

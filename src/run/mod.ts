@@ -1,0 +1,96 @@
+// The door of run/: the exports of a config, one after the other or several at once, through the one engine.
+
+import { toRivetError, worstExitCode } from "../errors.ts";
+import type { Export } from "../config/mod.ts";
+import { expandUnits, type Unit } from "../plan/mod.ts";
+import type { AggregateSummary, RunSummary } from "../report/mod.ts";
+import type { RunContext } from "./context.ts";
+import { limitsOf, runUnit } from "./export.ts";
+import { RunRecorder, summaryExitCode } from "./recorder.ts";
+
+export type { RunContext, RunOptions } from "./context.ts";
+export { makeRunId } from "./export.ts";
+export { type Lane, lanePermissions, type LaneSpec, type OpenLane, openWorkerLane } from "./lane.ts";
+export { LEASE_TTL_MS_DEFAULT } from "./lease.ts";
+export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
+export { summaryExitCode } from "./recorder.ts";
+
+/** Exports at once, at most. */
+export const EXPORTS_PARALLEL_MAX = 16;
+
+/** Runs the exports in order, up to `parallel` at once; a failed one does not stop the others, a signal does. */
+export async function runExports(
+  context: RunContext,
+  exports: readonly Export[],
+  parallel: number,
+): Promise<AggregateSummary> {
+  const began = context.runtime.now();
+  const summaries = new Map<string, RunSummary>();
+  const queue = [...await expandAll(context, exports, summaries)];
+  const work = async () => {
+    for (let unit = queue.shift(); unit !== undefined && !context.signal.aborted; unit = queue.shift()) {
+      summaries.set(unit.name, await runUnit(context, unit));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, EXPORTS_PARALLEL_MAX)) }, work));
+  return aggregate(context, began, [...summaries.values()], parallel);
+}
+
+async function expandAll(
+  context: RunContext,
+  exports: readonly Export[],
+  failed: Map<string, RunSummary>,
+): Promise<Unit[]> {
+  const units: Unit[] = [];
+  for (const entry of exports) {
+    const whole: Unit = { entry, name: entry.name, filters: [], partition: null };
+    if (entry.partition === null) {
+      units.push(whole);
+      continue;
+    }
+    try {
+      const connection = await context.config.source.resolveConnection();
+      await using source = await context.openSource(connection, limitsOf(whole));
+      units.push(...await expandUnits(entry, source));
+    } catch (error) {
+      const recorder = new RunRecorder(context, whole);
+      recorder.fail(toRivetError(error));
+      failed.set(entry.name, await recorder.finish());
+    }
+  }
+  return units;
+}
+
+function aggregate(
+  context: RunContext,
+  began: number,
+  summaries: readonly RunSummary[],
+  parallel: number,
+): AggregateSummary {
+  const ended = context.runtime.now();
+  const sum = (pick: (summary: RunSummary) => number) => summaries.reduce((total, summary) => total + pick(summary), 0);
+  const count = (...statuses: string[]) => summaries.filter((summary) => statuses.includes(summary.status)).length;
+  const startedAt = new Date(began).toISOString();
+  return {
+    run_aggregate_id: `agg_${startedAt.replace(/[-:]/g, "").replace("Z", "")}_${context.runtime.pid}`,
+    started_at: startedAt,
+    finished_at: new Date(ended).toISOString(),
+    duration_ms: Math.round(ended - began),
+    config_path: context.config.path,
+    parallel_mode: parallel > 1 ? "parallel" : "sequential",
+    total_exports: summaries.length,
+    success_count: count("success", "already_applied"),
+    failed_count: count("failed", "interrupted"),
+    skipped_count: count("skipped"),
+    total_rows: sum((s) => s.rows),
+    total_files: sum((s) => s.files),
+    total_bytes: sum((s) => s.bytes),
+    total_bytes_read: sum((s) => s.bytes_read),
+    per_export: summaries,
+  };
+}
+
+/** The exit code of all exports: the most stop-worthy one. */
+export function aggregateExitCode(summary: AggregateSummary): number {
+  return worstExitCode(summary.per_export.map(summaryExitCode));
+}

@@ -1,0 +1,428 @@
+// What a run tells: events as they happen into the journal and to whoever watches, and the summary at its end.
+
+import { RivetError, toErrorReport } from "../errors.ts";
+import type { QualityConfig } from "../config/mod.ts";
+import type { Slice, Task, Unit } from "../plan/mod.ts";
+import type { RunEvent, RunSummary } from "../report/mod.ts";
+import type { MetricRow, State, StoredPart } from "../state/mod.ts";
+import { formatType } from "../types/mod.ts";
+import type { RunContext } from "./context.ts";
+import type { Run } from "./export.ts";
+import { checkQualityColumns, hasQualityRules } from "./quality.ts";
+import type { SliceProgress, SliceResult } from "./slice.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class RunRecorder {
+  hasBegun = false;
+  readonly #summary: Mutable<RunSummary>;
+  #state: State;
+  #run: Run | null = null;
+  #error: RivetError | null = null;
+  #refused = false;
+  #writes: Promise<void> = Promise.resolve();
+  readonly #began: number;
+
+  constructor(private readonly context: RunContext, private readonly unit: Unit) {
+    this.#state = context.state;
+    this.#began = context.runtime.monotonic();
+    this.#summary = emptySummary(context, unit);
+  }
+
+  useState(state: State): void {
+    this.#state = state;
+  }
+
+  begin(run: Run): void {
+    this.hasBegun = true;
+    this.#run = run;
+    const { task } = run;
+    Object.assign(this.#summary, {
+      run_id: run.runId,
+      strategy: task.strategyLabel,
+      resumed: run.resumed,
+      output: run.destination.uri,
+      slices: run.slices.length,
+      lanes: task.lanes,
+      cursor_low: task.window?.low ?? null,
+      cursor_high: task.window?.high ?? null,
+      protection: task.window?.protection ?? [],
+    });
+    this.#emit({
+      kind: "run_started",
+      exportName: this.unit.name,
+      runId: run.runId,
+      mode: task.export.mode,
+      strategy: task.strategyLabel,
+      resumed: run.resumed,
+      slices: run.slices.length,
+      lanes: task.lanes,
+      rowsEstimate: task.rowsEstimate,
+      tuningProfile: task.export.tuning.profileLabel,
+      batchRows: task.export.tuning.batchRows,
+    });
+  }
+
+  /** Compares the columns with the stored ones before anything is read; `on_schema_drift: fail` stops here. */
+  async checkSchema(task: Task): Promise<void> {
+    checkQualityColumns(task.export.quality, task.columns, `export '${task.name}'`);
+    const stored = await this.#state.schema(task.key);
+    if (stored === null) return;
+    const now = new Map(task.columns.map((c) => [c.name, typeName(c)]));
+    const was = new Map(stored.map((c) => [c.name, c.type]));
+    const added = [...now.keys()].filter((name) => !was.has(name));
+    const removed = [...was.keys()].filter((name) => !now.has(name));
+    const retyped = [...now].filter(([name, type]) => was.has(name) && was.get(name) !== type)
+      .map(([name, type]) => [name, was.get(name)!, type] as const);
+    if (added.length + removed.length + retyped.length === 0) return;
+    this.#summary.schema_changed = true;
+    this.#emit({ kind: "schema_changed", exportName: task.name, added, removed, retyped });
+    if (task.export.onSchemaDrift !== "fail") {
+      if (task.export.onSchemaDrift === "warn") this.warn("schema", describeDrift(added, removed, retyped));
+      return;
+    }
+    throw new RivetError("RIVET_SCHEMA_DRIFT", describeDrift(added, removed, retyped), {
+      where: `export '${task.name}'`,
+    });
+  }
+
+  /** The columns as the next run will compare them; a run without rows stores none. */
+  schemaToStore(task: Task, rows: number): { name: string; type: string }[] | null {
+    return rows === 0 ? null : task.columns.map((c) => ({ name: c.name, type: typeName(c) }));
+  }
+
+  warn(context: string, message: string): void {
+    this.#summary.warnings = [...this.#summary.warnings, message];
+    this.#emit({ kind: "warning", exportName: this.unit.name, context, message });
+  }
+
+  sliceStarted(slice: Slice, attempt: number): void {
+    this.#emit({
+      kind: "slice_started",
+      exportName: this.unit.name,
+      index: slice.index,
+      id: slice.id,
+      startKey: slice.start,
+      endKey: slice.end,
+      attempt,
+    });
+  }
+
+  progress(slice: Slice, progress: SliceProgress): void {
+    this.context.events({ kind: "progress", exportName: this.unit.name, index: slice.index, ...progress });
+    this.#measure();
+  }
+
+  sliceCompleted(slice: Slice, result: SliceResult): void {
+    const bytesWritten = result.parts.reduce((sum, part) => sum + part.observations.bytes, 0);
+    this.#summary.bytes_read += result.report.bytesRead;
+    this.#summary.longest_statement_ms = Math.max(
+      this.#summary.longest_statement_ms,
+      Math.round(result.report.longestStatementMs),
+    );
+    result.parts.forEach((part, partIndex) =>
+      this.#emit({
+        kind: "file_written",
+        exportName: this.unit.name,
+        fileName: part.key,
+        rows: part.observations.rows,
+        bytes: part.observations.bytes,
+        partIndex,
+      })
+    );
+    this.#emit({
+      kind: "slice_completed",
+      exportName: this.unit.name,
+      index: slice.index,
+      id: slice.id,
+      rows: result.observations.rows,
+      files: result.parts.length,
+      bytesRead: result.report.bytesRead,
+      bytesWritten,
+    });
+    this.#measure();
+  }
+
+  sliceFailed(slice: Slice, attempt: number, error: RivetError, retryInMs: number | null): void {
+    if (retryInMs !== null) this.#summary.retries++;
+    this.#emit({
+      kind: "slice_failed",
+      exportName: this.unit.name,
+      index: slice.index,
+      id: slice.id,
+      attempt,
+      code: error.code,
+      error: error.message,
+      retryInMs,
+    });
+  }
+
+  totals(rows: number, parts: readonly StoredPart[]): void {
+    this.#summary.consistency = this.#run?.picture.consistency ?? null;
+    this.#summary.rows = rows;
+    this.#summary.files = parts.length;
+    this.#summary.bytes = parts.reduce((sum, part) => sum + part.observations.bytes, 0);
+  }
+
+  quality(severity: "warn" | "fail", message: string): void {
+    if (severity === "warn") this.#summary.warnings = [...this.#summary.warnings, message];
+    this.#emit({ kind: "quality", exportName: this.unit.name, severity, message });
+  }
+
+  qualityPassed(rules: QualityConfig, passed: boolean): void {
+    this.#summary.quality_passed = hasQualityRules(rules) ? passed : null;
+  }
+
+  validated(passed: boolean, parts: number): void {
+    this.#summary.validated = passed;
+    this.#emit({ kind: "validated", exportName: this.unit.name, passed, parts });
+  }
+
+  reconciled(sourceCount: number | null, exportedRows: number): void {
+    const matched = sourceCount === null ? null : sourceCount === exportedRows;
+    this.#summary.source_count = sourceCount;
+    this.#summary.reconciled = matched;
+    this.#emit({ kind: "reconciled", exportName: this.unit.name, sourceCount, exportedRows, matched });
+  }
+
+  succeed(skipReason: string | null): void {
+    this.#summary.status = skipReason === null ? "success" : "skipped";
+    this.#summary.skip_reason = skipReason;
+  }
+
+  /** The run was judged and will not be continued. */
+  refused(): void {
+    this.#refused = true;
+  }
+
+  fail(error: RivetError): void {
+    this.#error = error;
+    this.#summary.status = error.code === "RIVET_RUN_INTERRUPTED" ? "interrupted" : "failed";
+    this.#summary.error = toErrorReport(error);
+  }
+
+  toMetric(status: MetricRow["status"], rows: number): MetricRow {
+    const s = this.#summary;
+    this.#measure();
+    return {
+      export_name: this.unit.name,
+      run_id: s.run_id ?? "",
+      run_at: s.started_at,
+      status,
+      duration_ms: Math.round(this.context.runtime.monotonic() - this.#began),
+      total_rows: rows,
+      peak_rss_mb: s.peak_rss_mb,
+      error_message: s.error?.error ?? null,
+      error_class: s.error?.code ?? null,
+      tuning_profile: s.tuning_profile,
+      batch_size: s.batch_size,
+      format: s.format,
+      mode: s.mode,
+      files_produced: s.files,
+      bytes_written: s.bytes,
+      bytes_read: s.bytes_read,
+      retries: s.retries,
+      validated: s.validated,
+      reconciled: s.reconciled,
+      source_count: s.source_count,
+      quality_passed: s.quality_passed,
+      schema_changed: s.schema_changed,
+      skip_reason: s.skip_reason,
+      cursor_min: s.cursor_low,
+      cursor_max: s.cursor_high,
+      parallel: s.lanes,
+      source_type: s.source_engine,
+      destination_type: s.destination_kind,
+      longest_chunk_ms: s.longest_statement_ms,
+      rivet_version: this.context.version,
+    };
+  }
+
+  /** Ends the journal and, after a failure, the run; returns the summary. */
+  async finish(): Promise<RunSummary> {
+    const s = this.#summary;
+    s.finished_at = new Date(this.context.runtime.now()).toISOString();
+    s.duration_ms = Math.round(this.context.runtime.monotonic() - this.#began);
+    this.#measure();
+    if (this.#error !== null) await this.#endFailed(this.#error);
+    this.#emit({ kind: "run_finished", exportName: this.unit.name, summary: s });
+    await this.#writes;
+    return s;
+  }
+
+  async #endFailed(error: RivetError): Promise<void> {
+    const run = this.#run;
+    if (run === null) return;
+    const isStream = run.task.export.destination.kind === "stdout";
+    this.#summary.resumable = !this.#refused && !isStream;
+    if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit);
+    if (isStream || error.code === "RIVET_STATE_LEASE_LOST") return;
+    const status = this.#summary.status === "interrupted" ? "interrupted" : "failed";
+    try {
+      await run.state.endRun(run.runId, status, !this.#refused, this.toMetric(status, this.#summary.rows), null);
+    } catch (cause) {
+      // The run's own error is what the reader must see; the intent stays and the next run finds it.
+      this.warn("state", `the end of the run could not be recorded: ${(cause as Error).message}`);
+    }
+  }
+
+  #measure(): void {
+    this.#summary.peak_rss_mb = Math.max(this.#summary.peak_rss_mb, Math.round(Deno.memoryUsage().rss / (1 << 20)));
+  }
+
+  #emit(event: RunEvent): void {
+    this.context.events(event);
+    const run = this.#run;
+    const isStream = run?.task.export.destination.kind === "stdout";
+    if (run === null || isStream || event.kind === "progress") return;
+    const entry = toJournal(event);
+    if (entry === null) return;
+    this.#writes = this.#writes.then(() => run.state.record(run.runId, this.unit.name, entry)).catch(() => {
+      // A journal that cannot be written must not fail sound data; the next state write will say why.
+    });
+  }
+}
+
+function typeName(column: Task["columns"][number]): string {
+  return column.type === null ? column.nativeType : formatType(column.type);
+}
+
+function describeDrift(
+  added: readonly string[],
+  removed: readonly string[],
+  retyped: readonly (readonly [string, string, string])[],
+): string {
+  const parts = [
+    added.length > 0 ? `added ${added.join(", ")}` : "",
+    removed.length > 0 ? `removed ${removed.join(", ")}` : "",
+    ...retyped.map(([name, was, now]) => `${name} was ${was} and is ${now}`),
+  ];
+  return `The columns changed: ${parts.filter((p) => p !== "").join("; ")}`;
+}
+
+/** The command that finishes an interrupted run. */
+export function resumeCommand(context: RunContext, unit: Unit): string {
+  return `rivet run -c ${context.config.path} -e ${unit.entry.name}`;
+}
+
+/** An event in the journal's form, one key naming it; null for what the journal does not keep. */
+function toJournal(event: RunEvent): Record<string, unknown> | null {
+  switch (event.kind) {
+    case "run_started":
+      return {
+        PlanResolved: {
+          mode: event.mode,
+          strategy: event.strategy,
+          chunks: event.slices,
+          lanes: event.lanes,
+          resumed: event.resumed,
+        },
+      };
+    case "slice_started":
+      return {
+        ChunkStarted: {
+          chunk_index: event.index,
+          start_key: event.startKey,
+          end_key: event.endKey,
+          attempt: event.attempt,
+        },
+      };
+    case "slice_completed":
+      return { ChunkCompleted: { chunk_index: event.index, rows: event.rows, files: event.files } };
+    case "slice_failed":
+      return {
+        ChunkFailed: {
+          chunk_index: event.index,
+          error: event.error,
+          code: event.code,
+          attempt: event.attempt,
+          retry_in_ms: event.retryInMs,
+        },
+      };
+    case "file_written":
+      return {
+        FileWritten: { file_name: event.fileName, rows: event.rows, bytes: event.bytes, part_index: event.partIndex },
+      };
+    case "schema_changed":
+      return { SchemaChanged: { added: event.added, removed: event.removed, type_changed: event.retyped } };
+    case "quality":
+      return { QualityIssue: { severity: event.severity, message: event.message } };
+    case "warning":
+      return { Warning: { context: event.context, message: event.message } };
+    case "validated":
+      return { ValidationResult: { passed: event.passed } };
+    case "reconciled":
+      return {
+        ReconciliationResult: {
+          source_count: event.sourceCount,
+          exported_rows: event.exportedRows,
+          matched: event.matched,
+        },
+      };
+    case "run_finished":
+      return {
+        RunCompleted: {
+          status: event.summary.status,
+          error_message: event.summary.error?.error ?? null,
+          duration_ms: event.summary.duration_ms,
+        },
+      };
+    case "waiting":
+    case "progress":
+      return null;
+    default: {
+      const never: never = event;
+      return never;
+    }
+  }
+}
+
+function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummary> {
+  const { entry } = unit;
+  return {
+    export_name: unit.name,
+    run_id: null,
+    status: "failed",
+    skip_reason: null,
+    mode: entry.mode,
+    strategy: entry.mode,
+    consistency: null,
+    resumed: false,
+    started_at: new Date(context.runtime.now()).toISOString(),
+    finished_at: "",
+    duration_ms: 0,
+    source_engine: context.config.source.engine,
+    destination_kind: entry.destination.kind,
+    output: null,
+    format: entry.format.kind,
+    compression: entry.format.codec,
+    tuning_profile: entry.tuning.profileLabel,
+    batch_size: entry.tuning.batchRows,
+    slices: 0,
+    lanes: 0,
+    rows: 0,
+    files: 0,
+    bytes: 0,
+    bytes_read: 0,
+    peak_rss_mb: 0,
+    retries: 0,
+    longest_statement_ms: 0,
+    cursor_low: null,
+    cursor_high: null,
+    protection: [],
+    validated: null,
+    reconciled: null,
+    source_count: null,
+    schema_changed: false,
+    quality_passed: null,
+    warnings: [],
+    error: null,
+    resumable: false,
+    resume_command: null,
+  };
+}
+
+/** The exit code of a finished export. */
+export function summaryExitCode(summary: RunSummary): number {
+  return summary.error?.exit_code ?? 0;
+}

@@ -1,0 +1,203 @@
+// One slice from source to destination: rows in, file bytes out, beside each other. Knows neither state nor other slices.
+
+import { RivetError } from "../errors.ts";
+import type { ColumnSpec, Core, EncoderSpec, PartObservations, SliceObservations } from "../core/mod.ts";
+import type { Destination } from "../destination/mod.ts";
+import type { ReadOptions, ReadReport, RowSink, Source } from "../source/mod.ts";
+import { ByteQueue } from "./queue.ts";
+
+/** Everything a lane needs to know about one slice. Structured-clonable. */
+export interface SliceRequest {
+  readonly index: number;
+  /** The SELECT of the slice. */
+  readonly sql: string;
+  readonly columns: readonly ColumnSpec[];
+  readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
+  /** Key of the first file without its extension; further ones get `_p<k>`. */
+  readonly keyStem: string;
+  readonly extension: string;
+  readonly contentType: string;
+  /** A slice without rows still makes one file, holding the columns. */
+  readonly emptyFile: boolean;
+  /** Files of an earlier attempt may lie at the destination under these keys. */
+  readonly clean: boolean;
+  readonly read: Omit<ReadOptions, "signal">;
+}
+
+export interface WrittenPart {
+  readonly key: string;
+  readonly observations: PartObservations;
+  readonly digests: Readonly<Record<string, string>>;
+}
+
+export interface SliceResult {
+  readonly parts: readonly WrittenPart[];
+  readonly observations: SliceObservations;
+  readonly report: ReadReport;
+}
+
+export interface SliceProgress {
+  readonly rows: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface SliceTools {
+  readonly source: Source;
+  readonly destination: Destination;
+  readonly core: Core;
+  readonly signal: AbortSignal;
+  /** Called after blocks, often; the callee decides what to pass on. */
+  onProgress(progress: SliceProgress): void;
+}
+
+/** Bytes that may wait for the destination before the source is made to wait. */
+const QUEUE_BYTES_MAX = 4 << 20;
+
+/** Reads, encodes and stores one slice. When it resolves, its parts are durable; when it rejects, the attempt left nothing visible but finished parts. */
+export async function runSlice(request: SliceRequest, tools: SliceTools): Promise<SliceResult> {
+  const { source, core } = tools;
+  const encoder = core.openEncoder({ ...request.encoder, framing: source.framing, columns: request.columns });
+  const stop = new AbortController();
+  const signal = AbortSignal.any([tools.signal, stop.signal]);
+  const writer = new PartWriter(request, tools.destination, signal);
+  let bytesRead = 0;
+  let control: Uint8Array[] = [];
+  const drain = (): Promise<void> | void => {
+    for (let message = encoder.takeControl(); message !== null; message = encoder.takeControl()) control.push(message);
+    for (;;) {
+      const output = encoder.takeOutput();
+      if (output !== null) writer.write(output);
+      const part = encoder.takePart();
+      if (part !== null) writer.end(part);
+      if (output === null && part === null) break;
+    }
+    tools.onProgress({ rows: writer.rowsDone, bytesRead, bytesWritten: writer.bytes });
+    return writer.ready(QUEUE_BYTES_MAX);
+  };
+  const sink: RowSink = {
+    room: (bytes) => encoder.room(bytes),
+    wrote(bytes) {
+      bytesRead += bytes;
+      encoder.wrote(bytes);
+      return drain();
+    },
+    control: () => control.shift() ?? null,
+  };
+  try {
+    const report = await source.read(request.sql, sink, { ...request.read, signal });
+    control = [];
+    const observations = encoder.finish(request.emptyFile);
+    await drain();
+    const parts = await writer.finish();
+    checkCounts(report, observations, parts);
+    if (request.clean) await removeLeftovers(tools.destination, request, parts);
+    return { parts, observations, report };
+  } catch (error) {
+    stop.abort(error);
+    await writer.abandon();
+    throw error;
+  } finally {
+    encoder.close();
+  }
+}
+
+/** What the server sent, what the core decoded and what the files hold must be one number. */
+function checkCounts(report: ReadReport, observations: SliceObservations, parts: readonly WrittenPart[]): void {
+  const inFiles = parts.reduce((sum, part) => sum + part.observations.rows, 0);
+  if (report.rows === observations.rows + observations.skipped && inFiles === observations.rows) return;
+  throw new RivetError(
+    "RIVET_INTERNAL_SOURCE_INVARIANT",
+    `The source sent ${report.rows} rows, ${
+      observations.rows + observations.skipped
+    } were decoded, the files hold ${inFiles}`,
+  );
+}
+
+/** An earlier attempt may have made more files than this one. */
+async function removeLeftovers(
+  destination: Destination,
+  request: SliceRequest,
+  parts: readonly WrittenPart[],
+): Promise<void> {
+  const kept = new Set(parts.map((part) => part.key));
+  for await (const stored of destination.list(request.keyStem)) {
+    if (isKeyOf(request, stored.key) && !kept.has(stored.key)) await destination.remove(stored.key);
+  }
+}
+
+function isKeyOf(request: SliceRequest, key: string): boolean {
+  const rest = key.slice(request.keyStem.length);
+  return key.startsWith(request.keyStem) && rest.endsWith(request.extension) &&
+    /^(_p\d+)?$/.test(rest.slice(0, rest.length - request.extension.length));
+}
+
+export function partKey(request: Pick<SliceRequest, "keyStem" | "extension">, index: number): string {
+  return index === 0 ? request.keyStem + request.extension : `${request.keyStem}_p${index}${request.extension}`;
+}
+
+/** Feeds the files of one slice to the destination, one after the other, while they are still being encoded. */
+class PartWriter {
+  bytes = 0;
+  rowsDone = 0;
+  readonly #parts: WrittenPart[] = [];
+  #current: { key: string; queue: ByteQueue; put: Promise<Readonly<Record<string, string>>> } | null = null;
+  #failure: unknown = null;
+  #settled: Promise<void> = Promise.resolve();
+  #index = 0;
+
+  constructor(
+    private readonly request: SliceRequest,
+    private readonly destination: Destination,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  write(bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    (this.#current ??= this.#open()).queue.push(bytes);
+  }
+
+  end(observations: PartObservations): void {
+    const { key, queue, put } = this.#current ??= this.#open();
+    this.#current = null;
+    this.rowsDone += observations.rows;
+    queue.end();
+    // Parts settle in order, so that the list of parts has the order of the rows.
+    this.#settled = this.#settled.then(async () => {
+      const digests = await put;
+      this.#parts.push({ key, observations, digests });
+    });
+    this.#settled.catch((error) => this.#failure ??= error);
+  }
+
+  /** Waits while too much is queued; throws what an upload threw. */
+  ready(bytesMax: number): Promise<void> | void {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const queue = this.#current?.queue;
+    if (queue !== undefined && queue.bytes > bytesMax) return queue.drained(bytesMax).then(() => this.ready(bytesMax));
+  }
+
+  async finish(): Promise<readonly WrittenPart[]> {
+    await this.#settled;
+    if (this.#failure !== null) throw this.#failure;
+    return this.#parts;
+  }
+
+  /** The signal has been aborted: waits until no upload runs any more. */
+  async abandon(): Promise<void> {
+    this.#current?.queue.fail(this.signal.reason);
+    await Promise.allSettled([this.#current?.put, this.#settled]);
+  }
+
+  #open() {
+    const key = partKey(this.request, this.#index++);
+    const queue = new ByteQueue();
+    const put = this.destination.put(key, queue, { contentType: this.request.contentType, signal: this.signal })
+      .then((stored) => ({ ...stored.digests }));
+    put.catch((error) => {
+      this.#failure ??= error;
+      queue.fail(error);
+    });
+    return { key, queue, put };
+  }
+}

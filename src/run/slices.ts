@@ -1,0 +1,246 @@
+// The lanes at work: each claims the next slice, runs it, commits it. A lane's death is a failed slice, not a failed program.
+
+import { RivetError, toRivetError } from "../errors.ts";
+import { edgeOf, findCursor, type Slice, type Task } from "../plan/mod.ts";
+import { buildSelect, type HiddenColumn, type SourceConnection } from "../source/mod.ts";
+import type { StoredSlice } from "../state/mod.ts";
+import { formatType } from "../types/mod.ts";
+import type { ColumnSpec, EncoderSpec } from "../core/mod.ts";
+import { EDGE_COLUMN } from "../plan/mod.ts";
+import type { Intent, Run } from "./export.ts";
+import { limitsOf } from "./export.ts";
+import type { Lane } from "./lane.ts";
+import { needsNewLane, retryDelayMs } from "./retry.ts";
+import type { SliceRequest } from "./slice.ts";
+
+const MIB = 1 << 20;
+
+/** Runs every slice that is not done; returns when all are, throws the error that stopped the run. */
+export async function runSlices(run: Run, connection: SourceConnection): Promise<void> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([run.signal, stop.signal]);
+  const template = await toTemplate(run);
+  const failures: RivetError[] = [];
+  const work = async () => {
+    await using lane = new LaneHolder(run, connection);
+    for (;;) {
+      signal.throwIfAborted();
+      const slice = await run.state.claimSlice(run.runId, run.lease);
+      if (slice === null) return;
+      await runOne(run, lane, slice, template, signal);
+    }
+  };
+  const lanes = Array.from({ length: run.task.lanes }, () =>
+    work().catch((error) => {
+      failures.push(toRivetError(run.signal.aborted ? run.signal.reason : error));
+      // The first final failure decides; the other lanes give their slices back.
+      stop.abort(error);
+    }));
+  await Promise.all(lanes);
+  if (run.signal.aborted) throw stopReason(run);
+  const first = failures[0];
+  if (first !== undefined) throw first;
+}
+
+function stopReason(run: Run): RivetError {
+  const { reason } = run.signal;
+  if (reason instanceof RivetError) return reason;
+  return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
+    where: `export '${run.task.name}'`,
+    retry: "reconnect",
+  });
+}
+
+/** One claimed slice until it is committed or final. */
+async function runOne(
+  run: Run,
+  lane: LaneHolder,
+  claimed: StoredSlice,
+  template: Template,
+  signal: AbortSignal,
+): Promise<void> {
+  const slice = run.slices[claimed.index]!;
+  const { task, recorder, state } = run;
+  for (let attempt = claimed.attempts;; attempt++) {
+    recorder.sliceStarted(slice, attempt);
+    try {
+      const request = toRequest(task, slice, template, run.resumed || attempt > 1);
+      const result = await (await lane.open()).run(request, signal, (progress) => recorder.progress(slice, progress));
+      const createdAt = new Date(run.context.runtime.now()).toISOString();
+      const parts = result.parts.map((part) => ({
+        sliceIndex: slice.index,
+        fileName: part.key,
+        observations: part.observations,
+        digests: part.digests,
+        createdAt,
+      }));
+      const format = { format: task.export.format.kind, compression: task.export.format.codec };
+      await state.commitSlice(
+        run.runId,
+        { index: slice.index, attempt, parts, observations: result.observations },
+        format,
+        run.lease,
+      );
+      return recorder.sliceCompleted(slice, result);
+    } catch (thrown) {
+      const error = describeFailure(toRivetError(thrown), task);
+      if (signal.aborted) {
+        await state.failSlice(run.runId, slice.index, "stopped", false, run.lease).catch(() => {});
+        throw run.signal.aborted ? stopReason(run) : error;
+      }
+      const { tuning, chunked } = task.export;
+      const max = Math.max(1, chunked?.maxAttempts ?? tuning.maxRetries + 1);
+      const delay = retryDelayMs(error, attempt, max, tuning, run.context.runtime.random());
+      recorder.sliceFailed(slice, attempt, error, delay);
+      if (delay === null) {
+        await state.failSlice(run.runId, slice.index, error.message, true, run.lease);
+        throw error;
+      }
+      if (needsNewLane(error)) await lane.drop();
+      await run.context.runtime.sleep(delay, signal);
+    }
+  }
+}
+
+/** Adds which export it was, where the thrower could not know. */
+function describeFailure(error: RivetError, task: Task): RivetError {
+  if (error.where !== null) return error;
+  const { message, code, cure, retry, retryDelayMs: delay, cause } = error;
+  return new RivetError(code, message, { where: `export '${task.name}'`, cure, retry, retryDelayMs: delay, cause });
+}
+
+/** One lane's connection, made when first needed and again after it was lost. */
+class LaneHolder implements AsyncDisposable {
+  #lane: Lane | null = null;
+
+  constructor(private readonly run: Run, private readonly connection: SourceConnection) {}
+
+  async open(): Promise<Lane> {
+    const { context, task, picture } = this.run;
+    this.#lane ??= await context.openLane({
+      source: this.connection,
+      limits: limitsOf({ entry: task.export }),
+      destination: task.destination,
+      snapshot: picture.token,
+      core: context.core,
+    });
+    return this.#lane;
+  }
+
+  async drop(): Promise<void> {
+    const lane = this.#lane;
+    this.#lane = null;
+    await lane?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drop();
+  }
+}
+
+/** What all slices of a run share. */
+interface Template {
+  readonly columns: readonly ColumnSpec[];
+  readonly hidden: readonly HiddenColumn[];
+  readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
+  readonly stem: string;
+}
+
+async function toTemplate(run: Run): Promise<Template> {
+  const { task, state, runId } = run;
+  const stored = await state.run(runId);
+  const intent = JSON.parse(stored?.planJson ?? "{}") as Partial<Intent>;
+  const columns: ColumnSpec[] = task.columns.map((column) => ({
+    name: column.name,
+    type: column.type === null ? "string" : formatType(column.type),
+    wire: column.wire,
+    metadata: {
+      "rivet.native_type": column.nativeType,
+      "rivet.fidelity": column.fidelity,
+      ...logicalName(column.type?.kind ?? ""),
+    },
+  }));
+  const edge = edgeFor(run);
+  if (edge !== null) {
+    const wire = run.picture.source.engine === "postgres" ? "int4" : "text";
+    columns.push({ name: EDGE_COLUMN, type: "int32", wire, hidden: true });
+  }
+  return {
+    columns,
+    hidden: edge === null ? [] : [edge],
+    encoder: {
+      ...task.encoder,
+      ...(task.encoder.rowHash === undefined || task.encoder.rowHash.length > 0
+        ? {}
+        : { rowHash: task.columns.map((c) => c.name) }),
+      ...(task.export.meta.exportedAt ? { exportedAtUs: intent.exportedAtUs ?? run.context.runtime.now() * 1000 } : {}),
+      ...(edge === null ? {} : { edge: { column: EDGE_COLUMN, known: task.window?.previous?.edge ?? {} } }),
+    },
+    stem: stemOf(task.name, runId),
+  };
+}
+
+function edgeFor(run: Run): HiddenColumn | null {
+  const { task, picture } = run;
+  if (task.window === null || task.export.incremental === null) return null;
+  const context = {
+    source: picture.source,
+    query: task.query,
+    shape: { columns: task.columns },
+    filters: [],
+    where: "",
+  };
+  return edgeOf(picture.source, findCursor(context, task.export.incremental), task.window);
+}
+
+/** Only types that the file's own type does not tell are named. */
+function logicalName(kind: string): Record<string, string> {
+  return ["json", "uuid", "enum", "interval"].includes(kind) ? { "rivet.logical_type": kind } : {};
+}
+
+/** `<export>_<YYYYMMDD>_<HHMMSS>_<mmm>_<pid>`, from the run id, so that a slice that runs again overwrites itself. */
+export function stemOf(name: string, runId: string): string {
+  const tag = runId.slice(name.length + 1);
+  const match = /^(\d{8})T(\d{6})\.(\d{3})_(\d+)$/.exec(tag);
+  const plain = match === null ? tag : match.slice(1).join("_");
+  return `${name}_${plain}`.replace(/[^\p{L}\p{N}._-]/gu, "-");
+}
+
+function toRequest(task: Task, slice: Slice, template: Template, clean: boolean): SliceRequest {
+  const { tuning, format } = task.export;
+  return {
+    index: slice.index,
+    sql: buildSelect(task.source, {
+      query: task.query,
+      columns: task.columns,
+      hidden: template.hidden,
+      where: slice.bounds === null ? task.filters : [...task.filters, slice.bounds],
+    }),
+    columns: template.columns,
+    encoder: template.encoder,
+    keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,
+    extension: extensionOf(format.kind, format.codec),
+    contentType: format.kind === "parquet" ? "application/vnd.apache.parquet" : "text/csv",
+    emptyFile: false,
+    clean,
+    read: {
+      batchRows: tuning.batchRows,
+      batchBytes: (tuning.batchMemoryMb ?? 32) * MIB,
+      throttleMs: tuning.throttleMs,
+    },
+  };
+}
+
+/** Ranges keep the name people know them by. */
+function sliceName(slice: Slice): string {
+  return slice.id.startsWith("c")
+    ? `chunk${slice.index}`
+    : slice.id.startsWith("k")
+    ? `keyset${slice.index}`
+    : slice.id;
+}
+
+function extensionOf(kind: "parquet" | "csv", codec: string): string {
+  if (kind === "parquet") return ".parquet";
+  return codec === "gzip" ? ".csv.gz" : codec === "zstd" ? ".csv.zst" : ".csv";
+}

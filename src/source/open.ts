@@ -1,0 +1,25 @@
+// One way to open any engine. Drivers load only when their engine is asked for.
+
+import type { Engine, SessionLimits, Source, SourceConnection } from "./source.ts";
+
+export async function openSource(connection: SourceConnection, limits: SessionLimits): Promise<Source> {
+  switch (connection.engine) {
+    case "postgres":
+      return await (await import("./postgres/mod.ts")).openPostgres(connection, limits);
+    case "mysql":
+      return await (await import("./mysql/mod.ts")).openMysql(connection, limits);
+    case "mssql":
+      return await (await import("./mssql/mod.ts")).openMssql(connection, limits);
+    case "sqlite":
+      return await (await import("./sqlite/mod.ts")).openSqlite(connection, limits);
+    default: {
+      const never: never = connection;
+      return never;
+    }
+  }
+}
+
+/** Whether several connections of this engine can read one and the same picture. */
+export function sharesSnapshot(engine: Engine): boolean {
+  return engine === "postgres";
+}
