@@ -101,6 +101,8 @@ export interface ReadOptions {
   readonly batchBytes: number;
   /** Wait after each full batch of `batchRows`, scaled by its rows, in milliseconds. */
   readonly throttleMs: number;
+  /** A longer value is refused before it is held; absent = no limit. Sources that pass values on in pieces leave it to the core. */
+  readonly maxValueBytes?: number;
   readonly signal: AbortSignal;
 }
 
@@ -121,6 +123,10 @@ export interface Source extends AsyncDisposable {
   readonly framing: Framing;
   /** The server's version as it tells it, for the journal. */
   readonly serverVersion: string;
+  /** What stands between us and the server, for one warning: `a multiplexing proxy`, `an Azure SQL gateway`. Null or absent = nothing known. */
+  readonly proxy?: string | null;
+  /** What `begin` achieves on this connection alone; absent = `snapshot`. Never better afterwards, worse when a retry lost the picture. */
+  readonly consistency?: Consistency;
   /** Result columns of a query, in order. Reads no rows. */
   describe(query: Query): Promise<Shape>;
   /** Null for a table that does not exist. */

@@ -1,3 +1,4 @@
 // The door of types/: logical types, per-engine mapping, overrides, fidelity.
 
 export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
+export { mapMssql, type MssqlColumn, type MssqlMapping, overrideMssql } from "./mssql.ts";
