@@ -1,0 +1,20 @@
+// Paths and folders for tests, from node's own modules.
+
+export { dirname, join, normalize, relative } from "node:path";
+export { fileURLToPath as fromFileUrl } from "node:url";
+import { join } from "node:path";
+
+/** Every file below a folder. */
+export async function* walk(folder: string): AsyncGenerator<string> {
+  for await (const entry of Deno.readDir(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* walk(path);
+    else yield path;
+  }
+}
+
+/** A folder that is removed when the test ends. */
+export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "rivet-test-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
