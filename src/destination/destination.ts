@@ -18,6 +18,8 @@ export interface Digests {
   readonly crc32c?: string;
   /** Base64 of the 64-bit value, big endian. */
   readonly crc64nvme?: string;
+  /** The store's own tag for this very object. An equal tag proves equal content, a different one proves nothing. */
+  readonly etag?: string;
 }
 
 export interface StoredObject {
@@ -32,6 +34,11 @@ export interface PutOptions {
   readonly signal: AbortSignal;
   /** Known before the first byte only for small control files. */
   readonly size?: number;
+  /**
+   * What the producer computed over the same bytes, asked for once the body has ended. The store is made to compare it before
+   * the object becomes visible. Without it the destination computes its own.
+   */
+  readonly expected?: () => { readonly md5: string; readonly crc32c: string };
 }
 
 export interface Destination extends AsyncDisposable {
@@ -42,7 +49,9 @@ export interface Destination extends AsyncDisposable {
   put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject>;
   /** Null when there is no such object. */
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null>;
-  /** Every object whose key starts with `prefix`, in key order. Temporary and quarantined objects are not listed. */
+  /** One object with every digest the store vouches for, which may be more than `list` tells. Null when there is none. */
+  stat(key: string): Promise<StoredObject | null>;
+  /** Every object whose key starts with `prefix`, in the order of the keys' UTF-8 bytes. Temporary and quarantined objects are not listed. */
   list(prefix: string): AsyncIterable<StoredObject>;
   /** Removing what is not there is not an error. */
   remove(key: string): Promise<void>;

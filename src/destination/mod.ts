@@ -1,3 +1,18 @@
 // The door of destination/.
 
+export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
+export { type ExpectedObject, findDamage, listByKey } from "./check.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
+export { openDestination, type OpenOptions } from "./open.ts";
+export {
+  type AzureLocation,
+  destinationHosts,
+  type DestinationInput,
+  destinationPaths,
+  type GcsLocation,
+  type PlaceholderValues,
+  type ResolvedDestination,
+  resolveDestination,
+  type S3Location,
+  writtenDestination,
+} from "./resolved.ts";

@@ -1,0 +1,51 @@
+// Standard output: bytes leave as they come. Nothing can be taken back, read again or committed, so nothing is remembered.
+
+import { RivetError } from "../errors.ts";
+import { CAPABILITIES } from "./capabilities.ts";
+import type { Destination, PutOptions, StoredObject } from "./destination.ts";
+
+export interface ByteWriter {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+export function openStdout(writer: ByteWriter = Deno.stdout): Destination {
+  return {
+    capabilities: CAPABILITIES.stdout,
+    uri: "stdout",
+    put: (key, body, options) => putStdout(writer, key, body, options),
+    get: () => Promise.resolve(null),
+    stat: () => Promise.resolve(null),
+    list: async function* () {},
+    remove: () => Promise.resolve(),
+    quarantine: () => Promise.resolve(),
+    sweep: () => Promise.resolve(0),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+async function putStdout(
+  writer: ByteWriter,
+  key: string,
+  body: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+): Promise<StoredObject> {
+  let size = 0;
+  for await (const chunk of body) {
+    options.signal.throwIfAborted();
+    await writeAll(writer, chunk);
+    size += chunk.length;
+  }
+  return { key, size, digests: {} };
+}
+
+async function writeAll(writer: ByteWriter, bytes: Uint8Array): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length;) done += await writer.write(bytes.subarray(done));
+  } catch (cause) {
+    throw new RivetError("RIVET_DEST_WRITE_FAILED", "Standard output does not take more bytes", {
+      where: "stdout",
+      cure: "Keep the reading end of the pipe open until rivet ends",
+      cause,
+    });
+  }
+}
