@@ -135,9 +135,10 @@ export interface Source extends AsyncDisposable {
   rows(sql: string): Promise<(string | null)[][]>;
   /**
    * Begins the one consistent picture of this connection. With a token, joins the picture another connection of the same server exported.
-   * Returns the token others can join, or null when the engine cannot share one.
+   * Returns the token others can join, or null when the engine cannot share one, or when this connection came too late to join and
+   * has a picture of its own. `lanes` says how many will join at once: an engine that must hold writers back for it does so only then.
    */
-  begin(token: string | null): Promise<string | null>;
+  begin(token: string | null, lanes?: number): Promise<string | null>;
   /** Streams the rows of one statement into the sink. */
   read(sql: string, into: RowSink, options: ReadOptions): Promise<ReadReport>;
   /** Ends the picture; the next `begin` sees newer data. */

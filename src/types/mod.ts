@@ -2,3 +2,4 @@
 
 export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
 export { mapMssql, type MssqlColumn, type MssqlMapping, overrideMssql } from "./mssql.ts";
+export { mapMysql, type MysqlColumn, type MysqlMapping, overrideMysql, spellMysqlType } from "./mysql.ts";
