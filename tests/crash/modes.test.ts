@@ -1,0 +1,95 @@
+// The n-th effect fails, or the process dies there; then the same command again; n + 1, until nothing is left to break.
+// Whatever happened, the rows that the manifest names are the source's rows, each once, and no other file lies beside them.
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { runEngine } from "../support/engine.ts";
+import { type FaultKind, Faults } from "../support/faults.ts";
+import { join, temporaryFolder } from "../support/files.ts";
+import { findUntracked, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
+
+const ROWS = 60;
+
+interface Mode {
+  readonly name: string;
+  /** Lines of the export, indented by four. */
+  readonly yaml: string;
+  /** Rows of several runs add up; otherwise the last run is the whole picture. */
+  readonly adds?: boolean;
+}
+
+const MODES: Mode[] = [
+  { name: "full", yaml: "table: t" },
+  { name: "chunked by range", yaml: "table: t\n    mode: chunked\n    chunk_column: id\n    chunk_size: 25" },
+  { name: "chunked by key", yaml: "table: t\n    mode: chunked\n    chunk_by_key: [grp, id]\n    chunk_size: 25" },
+  { name: "chunked by days", yaml: "table: t\n    mode: chunked\n    chunk_column: at\n    chunk_by_days: 30" },
+  {
+    name: "chunked densely",
+    yaml: "table: t\n    mode: chunked\n    chunk_column: id\n    chunk_dense: true\n    chunk_size: 25",
+  },
+  { name: "incremental", yaml: "table: t\n    mode: incremental\n    cursor_column: at", adds: true },
+];
+
+async function prepare(folder: string, mode: Mode, format: string): Promise<string> {
+  using db = new DatabaseSync(join(folder, "shop.db"));
+  db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, grp TEXT NOT NULL, at TIMESTAMP, body TEXT)");
+  db.exec("CREATE INDEX t_grp ON t (grp, id)");
+  const insert = db.prepare("INSERT INTO t VALUES (?, ?, ?, ?)");
+  for (let id = 1; id <= ROWS; id++) {
+    // Several rows share a time, and some have none.
+    const day = new Date(Date.UTC(2026, 0, 1 + Math.floor(id / 3) * 5)).toISOString().slice(0, 10);
+    insert.run(id, `g${id % 4}`, id % 10 === 0 ? null : `${day} 12:00:00`, `row ${id}`);
+  }
+  const path = join(folder, "rivet.yaml");
+  await Deno.writeTextFile(
+    path,
+    `source:
+  type: sqlite
+  path: shop.db
+  tuning: {profile: fast, max_retries: 0}
+exports:
+  - name: t
+    ${mode.yaml}
+    format: ${format}
+    destination: {type: local, path: out}
+`,
+  );
+  return path;
+}
+
+function idsOf(rows: readonly Row[]): number[] {
+  return rows.map((row) => Number(row["id"])).sort((a, b) => a - b);
+}
+
+const EVERY_ID = Array.from({ length: ROWS }, (_, i) => i + 1);
+
+/** One fault, then reruns until one succeeds. Returns whether the fault was reached. */
+async function breakAt(mode: Mode, format: string, kind: FaultKind, at: number): Promise<boolean> {
+  await using folder = await temporaryFolder();
+  const configPath = await prepare(folder.path, mode, format);
+  const faults = new Faults(at, kind);
+  const first = await runEngine({ configPath, faults }).catch((error) => error);
+  if (faults.fired === null) {
+    assert.equal(first.failed_count, 0, `run without a fault: ${JSON.stringify(first.per_export?.[0]?.error)}`);
+  }
+  const second = await runEngine({ configPath });
+  const where = `${mode.name}, ${format}, ${kind} at ${at} (${faults.fired})`;
+  assert.equal(second.failed_count, 0, `${where}: ${JSON.stringify(second.per_export[0]?.error)}`);
+  const out = join(folder.path, "out");
+  const rows = mode.adds ? await readThroughAllManifests(out) : await readThroughManifest(out);
+  assert.deepEqual(idsOf(rows), EVERY_ID, where);
+  assert.deepEqual(await findUntracked(out), [], where);
+  return faults.fired !== null;
+}
+
+for (const mode of MODES) {
+  for (const format of ["parquet", "csv"]) {
+    for (const kind of ["fail", "kill"] as const) {
+      Deno.test(`${mode.name} to ${format} survives a ${kind} at every effect`, async () => {
+        let points = 0;
+        while (await breakAt(mode, format, kind, points + 1)) points++;
+        assert.ok(points >= 20, `only ${points} points were reached`);
+      });
+    }
+  }
+}

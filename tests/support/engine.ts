@@ -1,0 +1,103 @@
+// The engine in this process: lanes without Workers, sources, destinations and state that can be wrapped with faults.
+
+import { compileCore, openCore } from "../../src/core/mod.ts";
+import { readConfig } from "../../src/config/mod.ts";
+import { type Destination, openDestination } from "../../src/destination/mod.ts";
+import type { AggregateSummary, RunEvent } from "../../src/report/mod.ts";
+import { type LaneSpec, type RunContext, runExports, runSlice } from "../../src/run/mod.ts";
+import { systemRuntime } from "../../src/runtime.ts";
+import { openSource, type Source } from "../../src/source/mod.ts";
+import { openState, type State } from "../../src/state/mod.ts";
+import { Faults, withFaults } from "./faults.ts";
+
+export interface EngineOptions {
+  readonly configPath: string;
+  readonly faults?: Faults;
+  readonly params?: Record<string, string>;
+  readonly env?: Record<string, string>;
+  readonly options?: Partial<RunContext["options"]>;
+  readonly onEvent?: (event: RunEvent) => void;
+  readonly nowMs?: () => number;
+  readonly signal?: AbortSignal;
+}
+
+let pid = 10_000;
+
+/** Runs all exports of a config once, as one process would: with a process number of its own. */
+export async function runEngine(given: EngineOptions): Promise<AggregateSummary> {
+  const faults = given.faults ?? new Faults(0, "fail");
+  const system = systemRuntime();
+  const runtime = {
+    ...system,
+    hostname: "test",
+    pid: ++pid,
+    env: (name: string) => given.env?.[name] ?? Deno.env.get(name),
+    now: given.nowMs ?? system.now,
+    sleep: (_ms: number, signal?: AbortSignal) => {
+      signal?.throwIfAborted();
+      return Promise.resolve();
+    },
+  };
+  const config = await readConfig(given.configPath, { params: given.params ?? {}, runtime });
+  const source = (inner: Source) => withFaults(inner, "source", faults, ["serverVersion"]);
+  const destination = (inner: Destination) => withFaults(inner, "destination", faults);
+  const openFaultySource: RunContext["openSource"] = async (connection, limits) => {
+    faults.point("source.open");
+    return source(await openSource(connection, limits));
+  };
+  const openFaultyDestination: RunContext["openDestination"] = async (resolved) =>
+    destination(await openDestination(resolved));
+  await using plain = await openState({ url: undefined, directory: config.directory });
+  const state: State = withFaults(plain, "state", faults, ["record", "renewLease", "releaseLease"]);
+  const context: RunContext = {
+    config,
+    options: {
+      validate: false,
+      reconcile: false,
+      resume: false,
+      force: false,
+      strict: false,
+      lockWaitS: 0,
+      ...given.options,
+    },
+    runtime,
+    version: "test",
+    state,
+    events: given.onEvent ?? (() => {}),
+    signal: given.signal ?? new AbortController().signal,
+    core: await compileCore(),
+    leaseTtlMs: 60_000,
+    openSource: openFaultySource,
+    openDestination: openFaultyDestination,
+    openLane: (spec) => openLocalLane(spec, openFaultySource, openFaultyDestination),
+    openMemoryState: () => openState({ url: "sqlite::memory:", directory: config.directory }),
+    // Every earlier process of a test is dead.
+    isDead: (holder) => holder.pid !== runtime.pid,
+    processStart: String(runtime.pid),
+  };
+  return await runExports(context, config.exports, 1);
+}
+
+/** A lane in this process: the same slices, no sandbox. */
+async function openLocalLane(
+  spec: LaneSpec,
+  open: RunContext["openSource"],
+  openStore: RunContext["openDestination"],
+): Promise<Awaited<ReturnType<RunContext["openLane"]>>> {
+  const core = await openCore(spec.core);
+  const source = await open(spec.source, spec.limits);
+  try {
+    await source.begin(spec.snapshot);
+    const destination = await openStore(spec.destination);
+    return {
+      run: (request, signal, onProgress) => runSlice(request, { source, destination, core, signal, onProgress }),
+      async close() {
+        await source[Symbol.asyncDispose]();
+        await destination[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await source[Symbol.asyncDispose]();
+    throw error;
+  }
+}
