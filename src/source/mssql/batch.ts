@@ -35,7 +35,7 @@ interface ResponseTaker {
 export async function runBatch(connection: Connection, sql: string, options: BatchOptions): Promise<BatchReport> {
   options.signal?.throwIfAborted();
   const reader = new ResponseReader(options.form, options.maxValueBytes);
-  const stopper = new Stopper(connection);
+  const stopper = new Stopper(connection, reader);
   const said: ServerMessage[] = [];
   const onMessage = (message: ServerMessage) => void said.push(message);
   const onAbort = () => stopper.stop(options.signal!.reason);
@@ -67,15 +67,18 @@ class Stopper {
   reason: unknown = null;
   #wake: (() => void) | null = null;
   readonly #connection: Connection;
+  readonly #reader: ResponseReader;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, reader: ResponseReader) {
     this.#connection = connection;
+    this.#reader = reader;
   }
 
   stop(reason: unknown): void {
     if (this.isStopped) return;
     this.isStopped = true;
     this.reason = reason;
+    this.#reader.abandon();
     this.#wake?.();
     this.#connection.cancel();
   }

@@ -60,7 +60,7 @@ export class FieldBytes {
 
   /** Drops the first `count` bytes, which have left. */
   drop(count: number): void {
-    const rest = this.at - count;
+    const rest = Math.max(0, this.at - count);
     if (this.bytes.length > 4 * USUAL_BYTES && rest < USUAL_BYTES) {
       const smaller = new Uint8Array(USUAL_BYTES);
       smaller.set(this.bytes.subarray(count, this.at));

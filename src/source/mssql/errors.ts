@@ -154,7 +154,7 @@ const DIAL: Readonly<Record<string, Meaning>> = {
   EMFILE: { code: "RIVET_SOURCE_RUNTIME_UNAVAILABLE" },
   ENFILE: { code: "RIVET_SOURCE_RUNTIME_UNAVAILABLE" },
   ERR_TLS_CERT_ALTNAME_INVALID: login(
-    "The certificate names another host: connect by the name it has, or set `tls: { mode: verify-ca }`",
+    "The certificate names another host: connect by the name it has, or leave the name unchecked with `tls: { mode: verify-ca }`",
   ),
   CERT_HAS_EXPIRED: login("The server's certificate has expired: renew it"),
   CERT_NOT_YET_VALID: login("The server's certificate is not valid yet: check the clocks"),
@@ -193,7 +193,8 @@ export function toConnectError(error: unknown, server: ServerMessage | null, whe
   }
   const code = toDriverCode(error);
   const meaning = DIAL[code ?? ""] ?? login("Check host, port and `tls`");
-  const deepest = toDeepest(error);
+  // The driver's sentence is about its own options.
+  const deepest = code === "EENCRYPT" ? "the server offers no encryption" : toDeepest(error);
   const options: RivetErrorOptions = { where, cause: error };
   if (meaning.cure !== undefined) options.cure = meaning.cure;
   if (meaning.retry !== undefined) options.retry = meaning.retry;

@@ -65,6 +65,12 @@ export class ResponseReader {
     invariant(this.#column < 0 && this.#at === this.#input.length, "A response ended inside a token");
   }
 
+  /** No field leaves any more, also not to a sink that was still waiting. Nothing may be fed after this. */
+  abandon(): void {
+    this.#open = null;
+    this.#out.drop(this.#out.at);
+  }
+
   /** Whole tokens that were not rows, in order, or null. */
   takePassed(): Uint8Array | null {
     const [first] = this.#passed;

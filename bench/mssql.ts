@@ -1,0 +1,119 @@
+// How fast the SQL Server source is, without a SQL Server: a fake in its own process sends narrow rows as fast as it is read.
+// Usage: deno run -A bench/mssql.ts [rows]
+
+import { openMssql } from "../src/source/mssql/mod.ts";
+import type { RowSink } from "../src/source/mod.ts";
+import { bitmapRowToken, columnsToken, rowToken, toWireType, type WireValue } from "../tests/support/tds/types.ts";
+import { openFakeTds, type Step } from "../tests/support/tds_fake.ts";
+
+const COLUMNS = [
+  ["id", "bigint not null"],
+  ["customer", "int"],
+  ["kind", "smallint"],
+  ["paid", "bit"],
+  ["amount", "decimal(12,2)"],
+  ["made_at", "datetime2(6)"],
+  ["token", "uniqueidentifier"],
+  ["note", "nvarchar(40)"],
+  ["weight", "float"],
+] as const;
+const TYPES = COLUMNS.map(([, type]) => toWireType(type));
+const BLOCK_ROWS = 1000;
+const RUNS = 5;
+
+function* narrowRows(rows: number): Generator<Step> {
+  const head = columnsToken(COLUMNS.map(([name], i) => ({ name, wire: TYPES[i]! })));
+  yield { kind: "tokens", bytes: head, rows: 0 };
+  const parts: Uint8Array[] = [];
+  for (let i = 0; i < BLOCK_ROWS; i++) {
+    const values: WireValue[] = [
+      String(1_000_000_007 * i),
+      String(i * 37),
+      String(i % 300),
+      String(i % 2),
+      `${i * 13}.${String(i % 100).padStart(2, "0")}`,
+      `2026-0${1 + i % 9}-1${i % 10} 0${i % 10}:30:59.123456`,
+      `0f8fad5b-d9cb-469f-a165-7086772895${(i % 256).toString(16).padStart(2, "0")}`,
+      `note number ${i}`,
+      String(i * 0.37),
+    ];
+    if (i % 10 === 0) values[7] = null;
+    parts.push((i % 10 === 0 ? bitmapRowToken : rowToken)(TYPES, values));
+  }
+  const block = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    block.set(part, at);
+    at += part.length;
+  }
+  for (let sent = 0; sent < rows; sent += BLOCK_ROWS) yield { kind: "tokens", bytes: block, rows: BLOCK_ROWS };
+}
+
+function* answer(sql: string): Generator<Step> {
+  const rows = /^SELECT (\d+) narrow/.exec(sql)?.[1];
+  if (rows !== undefined) yield* narrowRows(Number(rows));
+  else if (sql.includes("@@SPID")) {
+    const names = sql.includes("EngineEdition")
+      ? ["spid", "version", "edition", "engine", "snapshot", "rcsi"]
+      : ["spid"];
+    yield { kind: "columns", columns: names.map((name) => ({ name, type: "nvarchar(40)" })) };
+    yield { kind: "row", values: names.map(() => "1") };
+  }
+}
+
+async function serve(): Promise<void> {
+  const fake = await openFakeTds({ answer });
+  console.log(fake.port);
+  // Ends with its parent, who holds standard input open.
+  await Deno.stdin.read(new Uint8Array(1));
+  await fake[Symbol.asyncDispose]();
+}
+
+/** Takes everything and looks at nothing. */
+function openNullSink(): RowSink & { bytes: number } {
+  const memory = new Uint8Array(4 << 20);
+  return {
+    bytes: 0,
+    room: (bytes) => memory.subarray(0, bytes),
+    wrote(bytes) {
+      this.bytes += bytes;
+    },
+    control: () => null,
+  };
+}
+
+async function measure(rows: number): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL(import.meta.url).pathname, "--serve"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const first = await child.stdout.getReader().read();
+  const port = Number(new TextDecoder().decode(first.value));
+  const server = { host: "127.0.0.1", port, user: "sa", password: "x", database: "bench", tls: null };
+  await using source = await openMssql(server, { statementTimeoutS: 0, lockTimeoutS: 0, connectTimeoutMs: 5000 });
+  const options = { batchRows: 10_000, batchBytes: 32 << 20, throttleMs: 0, signal: new AbortController().signal };
+  const rates: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const sink = openNullSink();
+    const startedAt = performance.now();
+    const report = await source.read(`SELECT ${rows} narrow`, sink, options);
+    const seconds = (performance.now() - startedAt) / 1000;
+    rates.push(report.rows / seconds);
+    console.log(
+      `${report.rows} rows, ${seconds.toFixed(2)} s, ${
+        Math.round(report.rows / seconds).toLocaleString("en")
+      } rows/s, ` +
+        `${(report.bytesRead / 1048576 / seconds).toFixed(0)} MiB/s in, ${
+          (sink.bytes / report.rows).toFixed(0)
+        } bytes/row out, RSS ${(Deno.memoryUsage().rss / 1048576).toFixed(0)} MiB`,
+    );
+  }
+  rates.sort((a, b) => a - b);
+  console.log(`median ${Math.round(rates[RUNS >> 1]!).toLocaleString("en")} rows/s`);
+  await child.stdin.close();
+  await child.status;
+}
+
+if (Deno.args[0] === "--serve") await serve();
+else await measure(Number(Deno.args[0] ?? 1_000_000));
