@@ -29,11 +29,15 @@ export interface Settings {
 /** Works out what to change. Variables this server does not have are left out. */
 export async function planSettings(session: Session, limits: SessionLimits): Promise<Settings> {
   const wanted = wantedValues(limits);
+  // A limit on selects would cut the answer to the next question too.
+  const [selectLimit] = (await session.ask("SELECT @@SESSION.sql_select_limit")).rows[0] ?? [];
+  await session.ask(`SET SESSION sql_select_limit = ${UNLIMITED}`);
   const names = [...Object.keys(wanted), "sql_mode"];
   const { rows } = await session.ask(
     `SHOW SESSION VARIABLES WHERE Variable_name IN (${names.map((name) => `'${name}'`).join(", ")})`,
   );
   const before = new Map(rows.map(([name, value]) => [name ?? "", value ?? ""]));
+  before.set("sql_select_limit", selectLimit ?? UNLIMITED);
   const set: string[] = [];
   const back: string[] = [];
   const change = (name: string, value: string) => {
