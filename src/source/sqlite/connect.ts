@@ -1,0 +1,88 @@
+// Opens a SQLite file read-only and makes sure that it is one.
+
+import { DatabaseSync } from "node:sqlite";
+import { RivetError } from "../../errors.ts";
+import type { SessionLimits } from "../source.ts";
+import { toSqliteError } from "./errors.ts";
+import { registerRefusal } from "./refuse.ts";
+import { askRows, execute } from "./rows.ts";
+
+/** How long a lock is waited for when no limit is set: the driver blocks its thread, so it must be bounded. */
+const LOCK_WAIT_MS = 60_000;
+const MAGIC = "SQLite format 3\0";
+
+export async function openDatabase(path: string, limits: SessionLimits): Promise<DatabaseSync> {
+  await checkFile(path);
+  const db = open(path, limits.lockTimeoutS > 0 ? limits.lockTimeoutS * 1000 : LOCK_WAIT_MS);
+  try {
+    registerRefusal(db);
+    // Views that describe queries, and sorting, stay in memory: nothing but the file's own folder is touched.
+    execute(db, "PRAGMA temp_store = memory");
+    checkEncoding(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Says what is wrong with a path before SQLite does: its own message is the same for every reason. */
+async function checkFile(path: string): Promise<void> {
+  const where = path;
+  let head: Uint8Array;
+  try {
+    using file = await Deno.open(path, { read: true });
+    const buffer = new Uint8Array(MAGIC.length);
+    head = buffer.subarray(0, await file.read(buffer) ?? 0);
+  } catch (cause) {
+    const missing = cause instanceof Deno.errors.NotFound;
+    throw new RivetError(
+      "RIVET_SOURCE_CONNECT_FAILED",
+      missing ? `The SQLite file '${path}' does not exist` : `The SQLite file '${path}' cannot be read`,
+      {
+        where,
+        cure: missing
+          ? "Check `path:` under `source:`; a relative path starts at the config's folder"
+          : "Give this user permission to read the file",
+        cause,
+      },
+    );
+  }
+  // A file without a byte is an empty database.
+  if (head.length > 0 && new TextDecoder().decode(head) !== MAGIC) throw notADatabase(path);
+}
+
+function notADatabase(path: string): RivetError {
+  return new RivetError("RIVET_SOURCE_CONNECT_FAILED", `'${path}' is not a SQLite database`, {
+    where: path,
+    cure: "Point `path:` under `source:` at a SQLite 3 file; an encrypted one must be decrypted first",
+  });
+}
+
+function open(path: string, timeout: number): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { readOnly: true, timeout, allowExtension: false });
+  } catch (cause) {
+    throw new RivetError("RIVET_SOURCE_CONNECT_FAILED", `The SQLite file '${path}' cannot be opened`, {
+      where: path,
+      cure: "Give this user permission to read the file and its folder",
+      cause,
+    });
+  }
+}
+
+/** The first statement that reads the file, so a damaged one shows here. */
+function checkEncoding(db: DatabaseSync, path: string): void {
+  let encoding: string | null | undefined;
+  try {
+    encoding = askRows(db, "PRAGMA encoding")[0]?.[0];
+    askRows(db, "SELECT count(*) FROM sqlite_schema");
+  } catch (error) {
+    throw toSqliteError(error, path, "RIVET_SOURCE_CONNECT_FAILED");
+  }
+  if (encoding === "UTF-8") return;
+  throw new RivetError("RIVET_SOURCE_CONNECT_FAILED", `'${path}' stores its text as '${encoding}', rivet reads UTF-8`, {
+    where: path,
+    cure: "Copy the database: create one with `PRAGMA encoding = 'UTF-8'` and load the old one's `.dump` into it",
+  });
+}

@@ -1,0 +1,58 @@
+// The result columns of a table or query, without reading a row.
+// An expression has no declared type and is text, unless it is a CAST: its values are not looked at, because the next ones may differ.
+
+import type { DatabaseSync } from "node:sqlite";
+import { RivetError } from "../../errors.ts";
+import { mapSqlite, SQLITE_UNTYPED } from "../../types/mod.ts";
+import type { Query, Shape } from "../source.ts";
+import { buildFrom, quoteName } from "../sql.ts";
+import { findTable, readColumns } from "./facts.ts";
+import { askRows, execute, prepare } from "./rows.ts";
+
+export function describeQuery(db: DatabaseSync, query: Query): Shape {
+  if (query.kind === "table" && findTable(db, query) === null) {
+    throw new RivetError(
+      "RIVET_SOURCE_TABLE_NOT_FOUND",
+      `The table '${query.schema === null ? "" : `${query.schema}.`}${query.name}' does not exist`,
+      { cure: "Check the name: `rivet init` lists the tables of the file" },
+    );
+  }
+  const from = `SELECT * FROM ${buildFrom("sqlite", query)}`;
+  // Inside a subquery SQLite renames a second column of one name; the caller must see that there are two.
+  const names = query.kind === "query" ? toNames(db, query.sql) : toNames(db, from);
+  if (names.length === 0) return { columns: [] };
+  const declared = prepare(db, from).columns().map((column) => column.type);
+  const computed = declared.includes(null) ? readComputedTypes(db, from) : [];
+  const notNull = query.kind === "table"
+    ? new Map(readColumns(db, query.name).map((column) => [column.name, column.notNull]))
+    : new Map<string, boolean>();
+  return {
+    columns: names.map((name, i) => {
+      const nativeType = declared[i] || computed[i] || SQLITE_UNTYPED;
+      return { name, nativeType, ...mapSqlite(name, nativeType), notNull: notNull.get(name) ?? null };
+    }),
+  };
+}
+
+function toNames(db: DatabaseSync, sql: string): string[] {
+  return prepare(db, sql).columns().map((column) => column.name);
+}
+
+/** SQLite works out the type of `CAST(… AS …)` for the columns of a view: INT, REAL, TEXT, BLOB, or nothing. */
+function readComputedTypes(db: DatabaseSync, select: string): (string | null)[] {
+  const view = quoteName("sqlite", "_rivet_described");
+  // The connection is read-only, its temporary database, in memory, is not.
+  execute(db, `CREATE TEMP VIEW ${view} AS ${select}`);
+  try {
+    return askRows(db, `SELECT type FROM pragma_table_xinfo('_rivet_described', 'temp')`).map(([type]) =>
+      toComputed(type)
+    );
+  } finally {
+    execute(db, `DROP VIEW temp.${view}`);
+  }
+}
+
+/** `NUM` only says that the value is some number: no more than the affinity of a column nobody declared. */
+function toComputed(type: string | null | undefined): string | null {
+  return type === undefined || type === "" || type === "NUM" ? null : type;
+}

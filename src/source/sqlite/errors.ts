@@ -1,0 +1,58 @@
+// What node:sqlite throws, as RivetErrors: by SQLite's result code. An unknown error is never retried.
+
+import { type ErrorCode, RivetError } from "../../errors.ts";
+
+const BUSY = 5;
+const LOCKED = 6;
+const CORRUPT = 11;
+const CANTOPEN = 14;
+const TOOBIG = 18;
+const NOTADB = 26;
+
+/** `where` is the file, or what was asked; `fallback` is the code of an error without a better one. */
+export function toSqliteError(
+  error: unknown,
+  where: string,
+  fallback: ErrorCode = "RIVET_SOURCE_QUERY_FAILED",
+): unknown {
+  if (error instanceof RivetError || !(error instanceof Error)) return error;
+  if ((error as { code?: unknown }).code !== "ERR_SQLITE_ERROR") return error;
+  // Extended codes keep the primary one in their low byte.
+  const code = Number((error as { errcode?: unknown }).errcode ?? 0) & 0xff;
+  const options = { where, cause: error };
+  switch (code) {
+    case BUSY:
+    case LOCKED:
+      return new RivetError(fallback, "The SQLite file is locked by another process", {
+        ...options,
+        retry: "same_connection",
+        cure: "Wait until the other process has finished, raise `lock_timeout_s`, or put the database into WAL mode",
+      });
+    case CORRUPT:
+    case NOTADB:
+      return new RivetError(fallback, `The SQLite file is damaged: ${error.message}`, {
+        ...options,
+        cure: "Check it with `PRAGMA integrity_check`, and restore it from a copy",
+      });
+    case CANTOPEN:
+      return new RivetError(fallback, "The SQLite file, or its -wal or -shm file, cannot be opened", {
+        ...options,
+        cure: "A database in WAL mode needs a folder in which this user may create the -shm file",
+      });
+    case TOOBIG:
+      return new RivetError("RIVET_VALUE_TOO_LARGE", `RIVET_VALUE_TOO_LARGE: ${error.message}`, {
+        ...options,
+        cure: "Raise `max_value_mb`, or leave the column out",
+      });
+    default: {
+      const table = missingTable(error.message);
+      if (table === null) return new RivetError(fallback, error.message, options);
+      return new RivetError("RIVET_SOURCE_TABLE_NOT_FOUND", `The table '${table}' does not exist`, options);
+    }
+  }
+}
+
+/** SQLite has one result code for every error in a statement: only its message tells a missing table from a mistake. */
+function missingTable(message: string): string | null {
+  return /^no such table: (.+)$/s.exec(message)?.[1] ?? null;
+}

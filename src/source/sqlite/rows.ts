@@ -1,0 +1,49 @@
+// Statements with small answers, as text.
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { toSqliteError } from "./errors.ts";
+import { formatReal } from "./text.ts";
+
+/** What a column of a row can be. */
+export type SqliteValue = null | bigint | number | string | Uint8Array;
+
+/** A statement whose rows come as arrays, integers as bigint. */
+export function prepare(db: DatabaseSync, sql: string): StatementSync {
+  try {
+    const statement = db.prepare(sql);
+    statement.setReadBigInts(true);
+    // The method exists, Deno's types do not know it yet.
+    (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
+    return statement;
+  } catch (error) {
+    throw toSqliteError(error, "query");
+  }
+}
+
+/** All rows as text: integers and reals in full, blobs as lower-case hex. */
+export function askRows(db: DatabaseSync, sql: string): (string | null)[][] {
+  const statement = prepare(db, sql);
+  try {
+    const rows = statement.all() as unknown as SqliteValue[][];
+    return rows.map((row) => row.map(toText));
+  } catch (error) {
+    throw toSqliteError(error, "query");
+  }
+}
+
+/** A statement without rows. `db.exec` would lose the result code of an error. */
+export function execute(db: DatabaseSync, sql: string): void {
+  const statement = prepare(db, sql);
+  try {
+    statement.all();
+  } catch (error) {
+    throw toSqliteError(error, "query");
+  }
+}
+
+function toText(value: SqliteValue): string | null {
+  if (value === null || typeof value === "string") return value;
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "number") return formatReal(value);
+  return value.toHex();
+}
