@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import {
+  addChecksums,
+  findContradictions,
+  formatManifest,
+  formatMarker,
+  type Manifest,
+  parseManifest,
+  parseMarker,
+  runManifestKey,
+  sumChecksums,
+} from "../../src/manifest.ts";
+
+function manifest(): Manifest {
+  return {
+    manifest_version: 1,
+    run_id: "orders_20261121T053012.114_4711",
+    export_name: "orders",
+    mode: "batch",
+    started_at: "2026-11-21T05:30:12.114Z",
+    finished_at: "2026-11-21T05:30:13.000Z",
+    status: "success",
+    source: {
+      engine: "sqlite",
+      schema: null,
+      table: "orders",
+      extraction: { strategy: "full-scan", consistency: "snapshot" },
+    },
+    destination: { kind: "local", uri: "file:///out" },
+    format: "parquet",
+    compression: "zstd",
+    schema_fingerprint: "xxh3:0000000000000000",
+    columns: [],
+    row_count: 3,
+    part_count: 1,
+    parts: [{
+      part_id: 1,
+      path: "a.parquet",
+      rows: 3,
+      size_bytes: 10,
+      content_fingerprint: "xxh3:1",
+      content_md5: "",
+      content_crc32c: "",
+      status: "committed",
+      slice: "w",
+      slice_index: 0,
+      column_checksums: [{ name: "id", checksum: "18446744073709551615", nulls: 1 }],
+    }],
+    column_checksums: [],
+    checksum_render: "x",
+  };
+}
+
+Deno.test("a marker begins with the fingerprint of the manifest's bytes and names the run", async () => {
+  const bytes = formatManifest(manifest());
+  const marker = new TextDecoder().decode(await formatMarker(bytes, "run-1"));
+  assert.match(marker, /^xxh3:[0-9a-f]{16}\nrun_id: run-1\n$/);
+  assert.equal(parseMarker(marker), marker.split("\n")[0]);
+});
+
+Deno.test("a marker with other text or upper case is none", () => {
+  assert.equal(parseMarker("XXH3:0123456789ABCDEF"), null);
+  assert.equal(parseMarker("xxh3:0123456789ABCDEF"), null);
+  assert.equal(parseMarker("done"), null);
+  assert.equal(parseMarker("xxh3:0123456789abcdef  \n"), "xxh3:0123456789abcdef");
+});
+
+Deno.test("a manifest reads back as it was written, unknown keys ignored", () => {
+  const text = new TextDecoder().decode(formatManifest(manifest()));
+  assert.deepEqual(parseManifest(text, "x"), manifest());
+  assert.equal(parseManifest(text.replace("{", '{"later": 1,'), "x").run_id, manifest().run_id);
+});
+
+Deno.test("a manifest that is damaged or of another kind is refused", () => {
+  const text = new TextDecoder().decode(formatManifest(manifest()));
+  for (
+    const bad of [
+      "",
+      "[]",
+      "null",
+      "{}",
+      text.slice(0, 100),
+      text.replace('"manifest_version": 1', '"manifest_version": 2'),
+    ]
+  ) {
+    assert.throws(() => parseManifest(bad, "x"), { code: "RIVET_DEST_CONTROL_ARTIFACT_INVALID" });
+  }
+  assert.throws(() => parseManifest(text.replace('"mode": "batch"', '"mode": "cdc"'), "x"), {
+    code: "RIVET_DEST_PREFIX_MODE_MISMATCH",
+  });
+});
+
+Deno.test("contradictions between totals and parts are found", () => {
+  assert.deepEqual(findContradictions(manifest()), []);
+  assert.equal(findContradictions({ ...manifest(), row_count: 4 }).length, 1);
+  assert.equal(findContradictions({ ...manifest(), part_count: 2 }).length, 1);
+  const [part] = manifest().parts;
+  assert.equal(findContradictions({ ...manifest(), parts: [part!, part!], part_count: 2, row_count: 6 }).length, 2);
+});
+
+Deno.test("checksums add up modulo 2^64", () => {
+  assert.equal(addChecksums("18446744073709551615", "2"), "1");
+  const [part] = manifest().parts;
+  assert.deepEqual(sumChecksums([part!, part!]), [{ name: "id", checksum: "18446744073709551614", nulls: 2 }]);
+});
+
+Deno.test("a run manifest's name holds no character a store could stumble over", () => {
+  assert.equal(runManifestKey("ä/b c_1"), "manifest---b-c_1.json");
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { formatBytes, formatCount, formatDuration, openWatcher, type RunEvent } from "../../../src/report/mod.ts";
+
+Deno.test("numbers, sizes and durations read as people write them", () => {
+  assert.equal(formatCount(1234567), "1,234,567");
+  assert.deepEqual([512, 1536, 5 << 20].map(formatBytes), ["512 B", "1.5 KB", "5.0 MB"]);
+  assert.deepEqual([123, 4200, 123_100, 3_723_000, 59_960].map(formatDuration), [
+    "123ms",
+    "4.2s",
+    "2m 03.1s",
+    "1h 02m 03.0s",
+    "1m 00.0s",
+  ]);
+});
+
+function screen(isTerminal: boolean) {
+  const written: string[] = [];
+  let now = 0;
+  return {
+    written,
+    tick: (ms: number) => now += ms,
+    write: (text: string) => void written.push(text),
+    isTerminal,
+    columns: () => 80,
+    nowMs: () => now,
+  };
+}
+
+const STARTED: RunEvent = {
+  kind: "run_started",
+  exportName: "orders",
+  runId: "r",
+  mode: "chunked",
+  strategy: "chunked(id, size=10)",
+  resumed: false,
+  slices: 10,
+  lanes: 2,
+  rowsEstimate: 100,
+  tuningProfile: "fast",
+  batchRows: 10,
+};
+
+Deno.test("without a terminal progress is a line every ten seconds, with a total", () => {
+  const s = screen(false);
+  const watcher = openWatcher(s, "auto");
+  watcher.events(STARTED);
+  for (let i = 0; i < 30; i++) {
+    s.tick(1000);
+    watcher.events({ kind: "progress", exportName: "orders", index: 0, rows: i, bytesRead: i, bytesWritten: i });
+  }
+  const lines = s.written.filter((line) => line.includes("rows/s"));
+  assert.equal(lines.length, 3);
+  assert.match(lines[0]!, /orders: 0\/10 chunks · \d+ of ~100 rows/);
+});
+
+Deno.test("NDJSON progress is one object a line, tagged with its type", () => {
+  const s = screen(true);
+  openWatcher(s, "json").events(STARTED);
+  const event = JSON.parse(s.written[0]!);
+  assert.equal(event.type, "run_started");
+  assert.equal(event.slices, 10);
+});
