@@ -3,7 +3,9 @@
 import { RivetError } from "../errors.ts";
 import {
   buildFrom,
+  buildLiteral,
   buildWhere,
+  type Engine,
   type KeyColumn,
   keyExpression,
   limitOne,
@@ -161,18 +163,25 @@ async function walkKeys(context: KeyContext, columns: readonly KeyColumn[], size
   for (;;) {
     const from = cuts.at(-1) ?? null;
     const where = buildWhere(engine, [...context.filters, { kind: "range", columns, from, to: null }]);
-    const select = `SELECT ${text} FROM ${buildFrom(engine, context.query)}${where} ORDER BY ${order}`;
+    const same = from === null ? "0" : sameKey(engine, columns, from);
+    const select = `SELECT ${same}, ${text} FROM ${buildFrom(engine, context.query)}${where} ORDER BY ${order}`;
     const row = (await context.source.rows(limitOne(engine, select, offset)))[0];
     if (row === undefined) return cuts;
-    const cut = row.map((value) => value ?? "");
+    const [stands, ...cut] = row.map((value) => value ?? "");
     // More rows than one step share this key: look further, or the walk would stand still.
-    if (from !== null && cut.every((value, i) => value === from[i])) {
+    if (stands === "1") {
       offset *= 2;
       continue;
     }
     offset = size;
     cuts.push(cut);
   }
+}
+
+/** Whether a row has this key. The server decides: under its collation 'A' may be 'a'. */
+function sameKey(engine: Engine, columns: readonly KeyColumn[], key: readonly string[]): string {
+  const equal = columns.map((c, i) => `${keyExpression(engine, c)} = ${buildLiteral(engine, key[i]!, c)}`);
+  return `CASE WHEN ${equal.join(" AND ")} THEN 1 ELSE 0 END`;
 }
 
 /** The usable index that begins with exactly these columns, in this order. */

@@ -64,7 +64,11 @@ export function buildFrom(engine: Engine, query: Query): string {
 
 /** The SQL expression of a key column. */
 export function keyExpression(engine: Engine, column: KeyColumn): string {
-  const names = column.names.map((name) => quoteName(engine, name));
+  const names = column.names.map((name) => {
+    const quoted = quoteName(engine, name);
+    // MySQL sorts an ENUM or SET by number but compares it with a literal as text; as text it has one order.
+    return engine === "mysql" && column.type.kind === "enum" ? `CAST(${quoted} AS CHAR)` : quoted;
+  });
   return names.length === 1 ? names[0]! : `COALESCE(${names.join(", ")})`;
 }
 
@@ -74,7 +78,10 @@ export function textExpression(engine: Engine, expression: string, type: Logical
     case "postgres":
       return `(${expression})::text`;
     case "mysql":
-      return type.kind === "binary" ? `HEX(${expression})` : expression;
+      if (type.kind === "binary") return `HEX(${expression})`;
+      // The text of a FLOAT has six digits; and BIT comes as bytes unless it is counted with.
+      if (type.kind === "float32" || type.kind === "float64") return `${expression} * 1e0`;
+      return isInteger(type) || type.kind === "bool" ? `${expression} + 0` : expression;
     case "sqlite":
       return type.kind === "binary" ? `hex(${expression})` : expression;
     case "mssql":

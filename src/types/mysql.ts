@@ -61,7 +61,7 @@ const TYPE = {
   geometry: 255,
 } as const;
 
-const FLAG = { unsigned: 32, zerofill: 64, binary: 128, enum: 256, set: 2048 } as const;
+const FLAG = { notNull: 1, unsigned: 32, zerofill: 64, binary: 128, enum: 256, set: 2048 } as const;
 /** `decimals` of a float or double without a declared scale. */
 const ANY_SCALE = 31;
 
@@ -162,9 +162,15 @@ function mapText(
   if (has(column, FLAG.enum) || has(column, FLAG.set) || column.type === TYPE.enum || column.type === TYPE.set) {
     return plain({ kind: "enum" }, { select, fidelity: "compatible" });
   }
+  if (isNull(column)) return plain({ kind: "string" });
   if (column.charset === "binary") return plain({ kind: "binary" }, { wire: "bytes" });
   if (column.extended === "json") return plain({ kind: "json" }, { select, fidelity: "logical_string" });
   return plain({ kind: "string" }, { select });
+}
+
+/** `SELECT NULL` inside a query arrives as bytes of length 0. */
+function isNull(column: MysqlColumn): boolean {
+  return column.charset === "binary" && column.length === 0 && !has(column, FLAG.notNull);
 }
 
 /**
@@ -230,6 +236,7 @@ function spellText(column: MysqlColumn): string {
   if (column.extended !== null) return column.extended;
   if (has(column, FLAG.enum) || column.type === TYPE.enum) return "enum";
   if (has(column, FLAG.set) || column.type === TYPE.set) return "set";
+  if (isNull(column)) return "null";
   const bytes = column.charset === "binary";
   switch (column.type) {
     case TYPE.varchar:
