@@ -56,7 +56,8 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
     } catch (error) {
       const failure = toFailure(error);
       if (failure === null) return (error as CommanderError).exitCode;
-      await printError(terminal, failure, args.includes("--json-errors"));
+      const { printFailure } = await import("./failure.ts");
+      printFailure(terminal, toErrorReport(failure), args.includes("--json-errors"));
       return toExitCode(failure);
     }
   };
@@ -91,23 +92,4 @@ function toFailure(error: unknown): RivetError | null {
   return new RivetError("RIVET_CLI_VALUE_INVALID", message ?? "Unusable arguments", {
     cure: more.length > 0 ? more.join(" ").replace(/[()]/g, "") : "Run the command with --help to see what it takes",
   });
-}
-
-async function printError(terminal: Terminal, error: RivetError, asJson: boolean): Promise<void> {
-  const { redact, sanitizeTerminal } = await import("../redact.ts");
-  const report = toErrorReport(error);
-  if (asJson) {
-    const clean = {
-      ...report,
-      error: redact(report.error),
-      where: report.where === null ? null : redact(report.where),
-      exit_class: report.exit_code,
-    };
-    terminal.err(`${JSON.stringify(clean)}\n`);
-    return;
-  }
-  const lines = [`Error: [${report.code}] ${report.error}`];
-  if (report.where !== null) lines.push(`  where: ${report.where}`);
-  if (report.cure !== "") lines.push(`  cure:  ${report.cure}`);
-  terminal.err(`${sanitizeTerminal(redact(lines.join("\n")))}\n`);
 }

@@ -1,7 +1,7 @@
 // `rivet run`: reads the exports of a config and stores them. A plain rerun finishes what an interrupted one began.
 
 import { Option } from "@commander-js/extra-typings";
-import { RivetError } from "../errors.ts";
+import { type ErrorReport, RivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
 import type { RunContext } from "../run/mod.ts";
@@ -98,7 +98,12 @@ async function runCommand(context: CommandContext, flags: RunFlags): Promise<voi
   const aggregate = await runExports(runContext, exports, several ? EXPORTS_PARALLEL_MAX : 1);
   watcher.end(aggregate);
   await writeSummaries(context, state, aggregate, flags);
-  context.setExitCode(aggregateExitCode(aggregate));
+  const code = aggregateExitCode(aggregate);
+  context.setExitCode(code);
+  const worst = aggregate.per_export.find((summary) => summary.error?.exit_code === code)?.error;
+  if (worst === undefined || worst === null || !context.globals().jsonErrors) return;
+  const { printFailure } = await import("./failure.ts");
+  printFailure(context.terminal, worst as ErrorReport, true);
 }
 
 /** Standard output takes one stream. */

@@ -1,0 +1,22 @@
+// How a failure is printed: one line what, one where, one how to cure; or one JSON object.
+
+import type { ErrorReport } from "../errors.ts";
+import { redact, sanitizeTerminal } from "../redact.ts";
+import type { Terminal } from "./command.ts";
+
+export function printFailure(terminal: Terminal, report: ErrorReport, asJson: boolean): void {
+  if (asJson) {
+    const clean = {
+      ...report,
+      error: redact(report.error),
+      where: report.where === null ? null : redact(report.where),
+      exit_class: report.exit_code,
+    };
+    terminal.err(`${JSON.stringify(clean)}\n`);
+    return;
+  }
+  const lines = [`Error: [${report.code}] ${report.error}`];
+  if (report.where !== null) lines.push(`  where: ${report.where}`);
+  if (report.cure !== "") lines.push(`  cure:  ${report.cure}`);
+  terminal.err(`${sanitizeTerminal(redact(lines.join("\n")))}\n`);
+}
