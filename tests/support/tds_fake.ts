@@ -5,6 +5,7 @@ import tls from "node:tls";
 import { type FakeCounters, type FakeOptions, serveClient } from "./tds/connection.ts";
 
 export type { Answer, FakeOptions, FakeSession, Login, Step } from "./tds/connection.ts";
+export { type DatabaseOptions, FakeDatabase } from "./tds/database.ts";
 export type { WireColumn, WireValue } from "./tds/types.ts";
 
 export interface FakeServer extends AsyncDisposable {

@@ -52,7 +52,7 @@ export async function runBatch(connection: Connection, sql: string, options: Bat
     return { rows, results: reader.results, tookMs: performance.now() - startedAt };
   } catch (error) {
     if (stopper.isStopped) throw stopper.reason;
-    throw error instanceof RivetError ? error : toRequestError(error, said);
+    throw error instanceof RivetError ? error : toRequestError(error, said, options.form === "wire");
   } finally {
     clearTimeout(timer);
     release();

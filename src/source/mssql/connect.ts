@@ -3,8 +3,9 @@
 import { connect as dial, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Connection, type ConnectionConfiguration } from "tedious";
-import { RivetError } from "../../errors.ts";
+import { invariant, RivetError } from "../../errors.ts";
 import type { ServerConnection, SessionLimits, TlsOptions } from "../source.ts";
+import { HeldEnds } from "./held_end.ts";
 import { type ServerMessage, toConnectError, toDriverCode } from "./errors.ts";
 
 export interface Dialled {
@@ -22,7 +23,7 @@ type Encryption = "off" | "wrapped" | "strict";
  */
 const PACKET_BYTES = 16_000;
 /** How long the server may take to answer an attention before the connection is given up. */
-const CANCEL_MS = 10_000;
+const CANCEL_MS = 5_000;
 /** The longest a timer can wait. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
@@ -100,12 +101,14 @@ async function dialOnce(
   const said: ServerMessage[] = [];
   let reroutedTo: string | null = null;
   let refusal: RivetError | null = null;
+  const ends = new HeldEnds();
   const connection = new Connection(
     toConfiguration(server, limits, encryption, tls, (host, socket) => {
       if (sockets.length > 0) reroutedTo = host;
-      sockets.push(socket);
+      sockets.push(ends.hold(socket));
     }),
   );
+  if (encryption === "strict") holdStrictEnds(connection, ends);
   connection.on("errorMessage", (message) => said.push(message));
   // A connection that breaks fails its request; this second notice of the same would end the process.
   connection.on("error", () => {});
@@ -120,12 +123,22 @@ async function dialOnce(
   } catch (error) {
     connection.close();
     if (refusal !== null) throw refusal;
-    throw reroutedTo === null
+    throw reroutedTo === null || said.length > 0
       ? toConnectError(error, said[0] ?? null, toWhere(server))
       : toRerouteError(server, reroutedTo, error);
+  } finally {
+    ends.settle();
   }
   connection.removeAllListeners("errorMessage");
   return { connection, bytesRead: () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0) };
+}
+
+/** Inside strict TLS the driver listens to a socket of its own making. */
+function holdStrictEnds(connection: Connection, ends: HeldEnds): void {
+  const maker = connection as unknown as { wrapWithTls(socket: Socket, signal: AbortSignal): Promise<TLSSocket> };
+  const original = maker.wrapWithTls;
+  invariant(typeof original === "function", "The driver has no wrapWithTls: this is not the pinned version");
+  maker.wrapWithTls = async (socket, signal) => ends.hold(await original.call(connection, socket, signal));
 }
 
 function isChainOnly(tls: TlsOptions): boolean {

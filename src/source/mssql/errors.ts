@@ -34,6 +34,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   371: permission,
   916: refused("Make the source's user a user of that database"),
   // The text of the query.
+  207: refused("Check the column names in `query:`, `columns:`, `cursor_column` and the chunk keys"),
   102: refused(
     "Correct the T-SQL of `query:`; it stands inside a subquery, so no WITH, no `;` and no second statement",
   ),
@@ -209,13 +210,22 @@ function toDeepest(error: unknown): string {
   return message;
 }
 
-/** Why a statement failed. `server` holds what the server said while it ran, oldest first. */
-export function toRequestError(error: unknown, server: readonly ServerMessage[]): RivetError {
+/** A column that was there when the statement was planned. */
+const INVALID_COLUMN = 207;
+
+/**
+ * Why a statement failed. `server` holds what the server said while it ran, oldest first; `isPlanned` means that the statement
+ * was built from a description of its columns.
+ */
+export function toRequestError(error: unknown, server: readonly ServerMessage[], isPlanned: boolean): RivetError {
   // The first message is the reason; a later one may say that the session ends, which decides whether to come again.
   const [first] = server;
   const fatal = server.find((message) => (message.class ?? 0) >= 20 || MEANINGS[message.number]?.retry === "reconnect");
   const decisive = fatal ?? first;
   if (decisive !== undefined) {
+    if (isPlanned && decisive.number === INVALID_COLUMN) {
+      return toError(columnsChanged, trimEnd(decisive.message), error);
+    }
     const translated = toServerError(decisive, error, "RIVET_SOURCE_QUERY_FAILED");
     const isLost = (decisive.class ?? 0) >= 20 && translated.retry === "never";
     return isLost
