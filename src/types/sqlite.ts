@@ -156,9 +156,9 @@ function selectExactly(name: string, type: LogicalType): Selection {
     case "date":
     case "time":
     case "timestamp":
-      return only("'text'", exactText(x));
+      return only("'text'", exactText(name));
     case "binary":
-      return { ...only("'blob'", x), wire: "bytes" };
+      return { ...only("'blob'", bounded(name, x)), wire: "bytes" };
     default:
       return selectFreely(name, type);
   }
@@ -172,19 +172,21 @@ function selectFreely(name: string, type: LogicalType): Selection {
     case "binary":
       return {
         wire: "bytes",
-        select: `CASE WHEN typeof(${x}) IN ('blob', 'text', 'null') THEN CAST(${x} AS BLOB) ELSE ${refuse} END`,
+        select: `CASE WHEN typeof(${x}) IN ('blob', 'text', 'null') THEN ${
+          bounded(name, `CAST(${x} AS BLOB)`)
+        } ELSE ${refuse} END`,
       };
     case "json":
       return {
         wire: "text",
         select: `CASE WHEN ${x} IS NULL THEN NULL WHEN typeof(${x}) = 'blob' THEN ` +
           `CASE WHEN json_valid(${x}, 8) THEN CAST(json(${x}) AS BLOB) ELSE ${refuse} END ` +
-          `WHEN json_valid(${x}, 1) THEN ${exactText(x)} ELSE ${refuse} END`,
+          `WHEN json_valid(${x}, 1) THEN ${exactText(name)} ELSE ${refuse} END`,
       };
     case "uuid":
       return {
         wire: "text",
-        select: `CASE typeof(${x}) WHEN 'null' THEN NULL WHEN 'text' THEN ${exactText(x)} ` +
+        select: `CASE typeof(${x}) WHEN 'null' THEN NULL WHEN 'text' THEN ${exactText(name)} ` +
           `WHEN 'blob' THEN CASE WHEN length(${x}) = 16 THEN ${hyphenated(x)} ELSE ${refuse} END ELSE ${refuse} END`,
       };
     case "float32":
@@ -195,11 +197,11 @@ function selectFreely(name: string, type: LogicalType): Selection {
         wire: "text",
         select:
           `CASE WHEN typeof(${x}) = 'blob' OR (typeof(${x}) = 'integer' AND ${x} NOT BETWEEN -${most} AND ${most}) ` +
-          `THEN ${refuse} ELSE ${exactText(x)} END`,
+          `THEN ${refuse} ELSE ${exactText(name)} END`,
       };
     }
     default:
-      return { wire: "text", select: `CASE WHEN typeof(${x}) = 'blob' THEN ${refuse} ELSE ${exactText(x)} END` };
+      return { wire: "text", select: `CASE WHEN typeof(${x}) = 'blob' THEN ${refuse} ELSE ${exactText(name)} END` };
   }
 }
 
@@ -207,10 +209,22 @@ function selectFreely(name: string, type: LogicalType): Selection {
  * Text that the driver would cut at a NUL, or where it would put U+FFFD for bytes that are no UTF-8, goes as its bytes, and so does long
  * text, which is cheaper that way. Numbers and NULL stay as they are.
  */
-function exactText(x: string): string {
+function exactText(name: string): string {
+  const x = quote(name);
   return `CASE WHEN octet_length(${x}) <= 60 AND instr(${x}, char(0)) = 0 AND instr(${x}, char(65533)) = 0 ` +
-    `THEN ${x} ELSE CAST(${x} AS BLOB) END`;
+    `THEN ${x} ELSE ${bounded(name, `CAST(${x} AS BLOB)`)} END`;
 }
+
+/** SQLite knows a value's length without reading it: the connection's own function refuses it from that. */
+function bounded(name: string, value: string): string {
+  const bytes = `octet_length(${quote(name)})`;
+  return `CASE WHEN ${bytes} > ${UNCHECKED_BYTES_MAX} AND rivet_check_length(${
+    text(name)
+  }, ${bytes}) THEN NULL ELSE ${value} END`;
+}
+
+/** A value up to this size is no danger to memory: the core refuses it where the limit is smaller. */
+const UNCHECKED_BYTES_MAX = 1 << 20;
 
 function hyphenated(x: string): string {
   const part = (from: number, length: number) => `substr(hex(${x}), ${from}, ${length})`;

@@ -3,23 +3,30 @@
 import { DatabaseSync } from "node:sqlite";
 import { RivetError } from "../../errors.ts";
 import type { SessionLimits } from "../source.ts";
-import { toSqliteError } from "./errors.ts";
-import { registerRefusal } from "./refuse.ts";
+import { type Guards, registerGuards } from "./guards.ts";
 import { askRows, execute } from "./rows.ts";
 
 /** How long a lock is waited for when no limit is set: the driver blocks its thread, so it must be bounded. */
 const LOCK_WAIT_MS = 60_000;
 const MAGIC = "SQLite format 3\0";
 
-export async function openDatabase(path: string, limits: SessionLimits): Promise<DatabaseSync> {
+export interface OpenDatabase {
+  readonly db: DatabaseSync;
+  readonly guards: Guards;
+}
+
+export async function openDatabase(path: string, limits: SessionLimits): Promise<OpenDatabase> {
   await checkFile(path);
-  const db = open(path, limits.lockTimeoutS > 0 ? limits.lockTimeoutS * 1000 : LOCK_WAIT_MS);
+  const db = open(path);
+  const lockWaitMs = limits.lockTimeoutS > 0 ? limits.lockTimeoutS * 1000 : LOCK_WAIT_MS;
   try {
-    registerRefusal(db);
+    // Deno takes the driver's `timeout` option and forgets it.
+    execute(db, `PRAGMA busy_timeout = ${Math.ceil(lockWaitMs)}`);
+    const guards = registerGuards(db);
     // Views that describe queries, and sorting, stay in memory: nothing but the file's own folder is touched.
     execute(db, "PRAGMA temp_store = memory");
     checkEncoding(db, path);
-    return db;
+    return { db, guards };
   } catch (error) {
     db.close();
     throw error;
@@ -59,9 +66,9 @@ function notADatabase(path: string): RivetError {
   });
 }
 
-function open(path: string, timeout: number): DatabaseSync {
+function open(path: string): DatabaseSync {
   try {
-    return new DatabaseSync(path, { readOnly: true, timeout, allowExtension: false });
+    return new DatabaseSync(path, { readOnly: true, allowExtension: false });
   } catch (cause) {
     throw new RivetError("RIVET_SOURCE_CONNECT_FAILED", `The SQLite file '${path}' cannot be opened`, {
       where: path,
@@ -73,13 +80,9 @@ function open(path: string, timeout: number): DatabaseSync {
 
 /** The first statement that reads the file, so a damaged one shows here. */
 function checkEncoding(db: DatabaseSync, path: string): void {
-  let encoding: string | null | undefined;
-  try {
-    encoding = askRows(db, "PRAGMA encoding")[0]?.[0];
-    askRows(db, "SELECT count(*) FROM sqlite_schema");
-  } catch (error) {
-    throw toSqliteError(error, path, "RIVET_SOURCE_CONNECT_FAILED");
-  }
+  const failed = { where: path, code: "RIVET_SOURCE_CONNECT_FAILED" } as const;
+  const encoding = askRows(db, "PRAGMA encoding", failed)[0]?.[0];
+  askRows(db, "SELECT count(*) FROM sqlite_schema", failed);
   if (encoding === "UTF-8") return;
   throw new RivetError("RIVET_SOURCE_CONNECT_FAILED", `'${path}' stores its text as '${encoding}', rivet reads UTF-8`, {
     where: path,

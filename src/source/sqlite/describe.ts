@@ -21,17 +21,21 @@ export function describeQuery(db: DatabaseSync, query: Query): Shape {
   // Inside a subquery SQLite renames a second column of one name; the caller must see that there are two.
   const names = query.kind === "query" ? toNames(db, query.sql) : toNames(db, from);
   if (names.length === 0) return { columns: [] };
-  const declared = prepare(db, from).columns().map((column) => column.type);
-  const computed = declared.includes(null) ? readComputedTypes(db, from) : [];
+  const origins = prepare(db, from).columns();
+  const computed = origins.some(isExpression) ? readComputedTypes(db, from) : [];
   const notNull = query.kind === "table"
     ? new Map(readColumns(db, query.name).map((column) => [column.name, column.notNull]))
     : new Map<string, boolean>();
   return {
     columns: names.map((name, i) => {
-      const nativeType = declared[i] || computed[i] || SQLITE_UNTYPED;
+      const nativeType = (isExpression(origins[i]!) ? computed[i] : origins[i]!.type) || SQLITE_UNTYPED;
       return { name, nativeType, ...mapSqlite(name, nativeType), notNull: notNull.get(name) ?? null };
     }),
   };
+}
+
+function isExpression(column: { readonly column: string | null }): boolean {
+  return column.column === null;
 }
 
 function toNames(db: DatabaseSync, sql: string): string[] {

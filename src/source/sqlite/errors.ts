@@ -9,33 +9,34 @@ const CANTOPEN = 14;
 const TOOBIG = 18;
 const NOTADB = 26;
 
-/** `where` is the file, or what was asked; `fallback` is the code of an error without a better one. */
-export function toSqliteError(
-  error: unknown,
-  where: string,
-  fallback: ErrorCode = "RIVET_SOURCE_QUERY_FAILED",
-): unknown {
+/** What was being done: the thing at fault, and the code of an error that has no better one. */
+export interface Asked {
+  readonly where: string;
+  readonly code: ErrorCode;
+}
+
+export function toSqliteError(error: unknown, asked: Asked): unknown {
   if (error instanceof RivetError || !(error instanceof Error)) return error;
   if ((error as { code?: unknown }).code !== "ERR_SQLITE_ERROR") return error;
   // Extended codes keep the primary one in their low byte.
   const code = Number((error as { errcode?: unknown }).errcode ?? 0) & 0xff;
-  const options = { where, cause: error };
+  const options = { where: asked.where, cause: error };
   switch (code) {
     case BUSY:
     case LOCKED:
-      return new RivetError(fallback, "The SQLite file is locked by another process", {
+      return new RivetError(asked.code, "The SQLite file is locked by another process", {
         ...options,
         retry: "same_connection",
         cure: "Wait until the other process has finished, raise `lock_timeout_s`, or put the database into WAL mode",
       });
     case CORRUPT:
     case NOTADB:
-      return new RivetError(fallback, `The SQLite file is damaged: ${error.message}`, {
+      return new RivetError(asked.code, `The SQLite file is damaged: ${error.message}`, {
         ...options,
         cure: "Check it with `PRAGMA integrity_check`, and restore it from a copy",
       });
     case CANTOPEN:
-      return new RivetError(fallback, "The SQLite file, or its -wal or -shm file, cannot be opened", {
+      return new RivetError(asked.code, "The SQLite file, or its -wal or -shm file, cannot be opened", {
         ...options,
         cure: "A database in WAL mode needs a folder in which this user may create the -shm file",
       });
@@ -46,7 +47,7 @@ export function toSqliteError(
       });
     default: {
       const table = missingTable(error.message);
-      if (table === null) return new RivetError(fallback, error.message, options);
+      if (table === null) return new RivetError(asked.code, error.message, options);
       return new RivetError("RIVET_SOURCE_TABLE_NOT_FOUND", `The table '${table}' does not exist`, options);
     }
   }

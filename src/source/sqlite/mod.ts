@@ -13,7 +13,7 @@ export async function openSqlite(
   connection: { readonly engine: "sqlite"; readonly path: string },
   limits: SessionLimits,
 ): Promise<Source> {
-  const db = await openDatabase(connection.path, limits);
+  const { db, guards } = await openDatabase(connection.path, limits);
   const version = askRows(db, "SELECT sqlite_version()")[0]?.[0] ?? "";
   let inPicture = false;
   let closed = false;
@@ -61,7 +61,7 @@ export async function openSqlite(
     },
     async read(sql, into, options) {
       demandOpen();
-      return await readRows(db, sql, into, options, limits.statementTimeoutS * 1000);
+      return await readRows(db, sql, into, options, limits.statementTimeoutS * 1000, guards);
     },
     // deno-lint-ignore require-await
     async end() {

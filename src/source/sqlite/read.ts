@@ -7,6 +7,7 @@ import { RivetError } from "../../errors.ts";
 import { sleep } from "../../runtime.ts";
 import type { ReadOptions, ReadReport, RowSink } from "../source.ts";
 import { toSqliteError } from "./errors.ts";
+import type { Guards } from "./guards.ts";
 import { prepare, type SqliteValue } from "./rows.ts";
 import { openRowWriter } from "./writer.ts";
 
@@ -19,13 +20,14 @@ export async function readRows(
   into: RowSink,
   options: ReadOptions,
   statementTimeoutMs: number,
+  guards: Guards,
 ): Promise<ReadReport> {
   options.signal.throwIfAborted();
   const statement = prepare(db, sql);
   const writer = openRowWriter(into, statement.columns().map((column) => column.name));
   const work = openWorkClock(statementTimeoutMs);
   const throttled = options.throttleMs > 0 && options.batchRows > 0;
-  using _limit = limitValues(db, options.maxValueBytes);
+  guards.maxValueBytes = options.maxValueBytes ?? Infinity;
   let rows = 0;
   try {
     for (const row of statement.iterate() as unknown as Iterable<SqliteValue[]>) {
@@ -42,7 +44,7 @@ export async function readRows(
       }
     }
   } catch (error) {
-    throw toSqliteError(error, "query");
+    throw toSqliteError(error, { where: "query", code: "RIVET_SOURCE_QUERY_FAILED" });
   }
   work.isTurnOver();
   await writer.flush();
@@ -77,19 +79,3 @@ function openWorkClock(timeoutMs: number) {
     },
   };
 }
-
-/** SQLite itself refuses a longer value before it is copied out; the core refuses by the exact limit. */
-function limitValues(db: DatabaseSync, maxValueBytes: number | undefined): Disposable {
-  const limits = (db as { limits?: { length: number } }).limits;
-  if (maxValueBytes === undefined || limits === undefined) return { [Symbol.dispose]() {} };
-  const before = limits.length;
-  limits.length = Math.min(before, Math.max(maxValueBytes, SQL_TEXT_MAX));
-  return {
-    [Symbol.dispose]() {
-      limits.length = before;
-    },
-  };
-}
-
-/** The schema's own text must stay readable. */
-const SQL_TEXT_MAX = 1 << 20;

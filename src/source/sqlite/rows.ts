@@ -1,14 +1,16 @@
 // Statements with small answers, as text.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { toSqliteError } from "./errors.ts";
+import { type Asked, toSqliteError } from "./errors.ts";
 import { formatReal } from "./text.ts";
 
 /** What a column of a row can be. */
 export type SqliteValue = null | bigint | number | string | Uint8Array;
 
+const QUERY: Asked = { where: "query", code: "RIVET_SOURCE_QUERY_FAILED" };
+
 /** A statement whose rows come as arrays, integers as bigint. */
-export function prepare(db: DatabaseSync, sql: string): StatementSync {
+export function prepare(db: DatabaseSync, sql: string, asked: Asked = QUERY): StatementSync {
   try {
     const statement = db.prepare(sql);
     statement.setReadBigInts(true);
@@ -16,28 +18,28 @@ export function prepare(db: DatabaseSync, sql: string): StatementSync {
     (statement as StatementSync & { setReturnArrays(on: boolean): void }).setReturnArrays(true);
     return statement;
   } catch (error) {
-    throw toSqliteError(error, "query");
+    throw toSqliteError(error, asked);
   }
 }
 
 /** All rows as text: integers and reals in full, blobs as lower-case hex. */
-export function askRows(db: DatabaseSync, sql: string): (string | null)[][] {
-  const statement = prepare(db, sql);
+export function askRows(db: DatabaseSync, sql: string, asked: Asked = QUERY): (string | null)[][] {
+  const statement = prepare(db, sql, asked);
   try {
     const rows = statement.all() as unknown as SqliteValue[][];
     return rows.map((row) => row.map(toText));
   } catch (error) {
-    throw toSqliteError(error, "query");
+    throw toSqliteError(error, asked);
   }
 }
 
 /** A statement without rows. `db.exec` would lose the result code of an error. */
-export function execute(db: DatabaseSync, sql: string): void {
-  const statement = prepare(db, sql);
+export function execute(db: DatabaseSync, sql: string, asked: Asked = QUERY): void {
+  const statement = prepare(db, sql, asked);
   try {
     statement.all();
   } catch (error) {
-    throw toSqliteError(error, "query");
+    throw toSqliteError(error, asked);
   }
 }
 
