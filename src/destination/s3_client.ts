@@ -1,0 +1,155 @@
+// The S3 client as rivet sets it up: no environment, no files, no addressing surprises; and the credentials it is given.
+
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { RivetError } from "../errors.ts";
+import type { OpenOptions } from "./open.ts";
+import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
+
+const ATTEMPTS = 5;
+const CONNECT_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Below this, retries and signatures cope and nobody needs to know. */
+const CLOCK_SKEW_MS_MAX = 240_000;
+
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+export function connectS3(location: S3Location, options: OpenOptions): S3Client {
+  const { endpoint, region } = location;
+  const client = new S3Client({
+    region: region ?? S3_REGION_DEFAULT,
+    ...(endpoint === null ? {} : { endpoint }),
+    forcePathStyle: isPathStyle(location),
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    disableS3ExpressSessionAuth: true,
+    maxAttempts: ATTEMPTS,
+    retryMode: "standard",
+    // Bodies are sent as they are and carry their checksum as a header: not every server takes aws-chunked.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+    },
+    logger: SILENT,
+    defaultUserAgentProvider: () => Promise.resolve([["rivet"]]),
+    ...toIdentity(location.auth),
+  });
+  warnOfClock(client, options.onWarning);
+  return client;
+}
+
+function toIdentity(auth: S3Auth): S3ClientConfig {
+  switch (auth.kind) {
+    case "anonymous":
+      return {
+        credentials: { accessKeyId: "", secretAccessKey: "" },
+        signer: { sign: (request) => Promise.resolve(request) },
+      };
+    case "keys": {
+      const { accessKeyId, secretAccessKey, sessionToken } = auth;
+      return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken === null ? {} : { sessionToken }) } };
+    }
+    case "env":
+    case "chain":
+      throw new RivetError("RIVET_INTERNAL_DEST_INVARIANT", "An S3 client was made before its credentials were read");
+    default: {
+      const never: never = auth;
+      return never;
+    }
+  }
+}
+
+/** The client corrects its signatures by itself; a person should still hear of a wrong clock, once. */
+function warnOfClock(client: S3Client, onWarning: OpenOptions["onWarning"]): void {
+  let isTold = onWarning === undefined;
+  const check = () => {
+    const offset = client.config.systemClockOffset;
+    if (isTold || Math.abs(offset) < CLOCK_SKEW_MS_MAX) return;
+    isTold = true;
+    const minutes = Math.round(Math.abs(offset) / 60_000);
+    onWarning?.(`the clock of this machine is ${minutes} min ${offset > 0 ? "behind" : "ahead of"} the store's`);
+  };
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } finally {
+        check();
+      }
+    },
+    { step: "initialize", name: "warnOfClock" },
+  );
+}
+
+/** Reads the credentials a location refers to: named variables, or AWS's own chain with its profile. */
+export async function withS3Credentials(
+  location: S3Location,
+  env: (name: string) => string | undefined,
+): Promise<S3Location> {
+  const { auth } = location;
+  switch (auth.kind) {
+    case "anonymous":
+    case "keys":
+      return location;
+    case "env": {
+      const keys: S3Auth = {
+        kind: "keys",
+        accessKeyId: readSecret(env, auth.accessKeyEnv),
+        secretAccessKey: readSecret(env, auth.secretKeyEnv),
+        sessionToken: auth.sessionTokenEnv === null ? null : readSecret(env, auth.sessionTokenEnv),
+        expiresAtMs: null,
+      };
+      return { ...location, auth: keys };
+    }
+    case "chain":
+      return await readChain(location, auth.profile);
+    default: {
+      const never: never = auth;
+      return never;
+    }
+  }
+}
+
+async function readChain(location: S3Location, profile: string | null): Promise<S3Location> {
+  const client = new S3Client({
+    ...(profile === null ? {} : { profile }),
+    ...(location.region === null ? {} : { region: location.region }),
+    logger: SILENT,
+  });
+  try {
+    const found = await client.config.credentials();
+    const region = location.region ?? await client.config.region().catch(() => S3_REGION_DEFAULT);
+    const auth: S3Auth = {
+      kind: "keys",
+      accessKeyId: found.accessKeyId,
+      secretAccessKey: found.secretAccessKey,
+      sessionToken: found.sessionToken ?? null,
+      expiresAtMs: found.expiration?.getTime() ?? null,
+    };
+    return { ...location, region, auth };
+  } catch (cause) {
+    throw new RivetError("RIVET_DEST_CREDENTIALS_INVALID", "No AWS credentials were found", {
+      where: `s3://${location.bucket}`,
+      cure: profile === null
+        ? "Set 'access_key_env' and 'secret_key_env', or 'aws_profile', or let the machine's role give them"
+        : `Check the profile '${profile}'; 'aws sts get-caller-identity --profile ${profile}' tries it`,
+      cause,
+    });
+  } finally {
+    client.destroy();
+  }
+}
+
+/** The value of a named variable; never part of a message. */
+export function readSecret(env: (name: string) => string | undefined, name: string): string {
+  const value = env(name);
+  if (value !== undefined && value !== "") return value;
+  throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The environment variable '${name}' is not set`, {
+    where: "destination",
+    cure: `Set '${name}'`,
+  });
+}

@@ -1,0 +1,99 @@
+// One body into one object: small ones in one request, larger ones block by block while they are still being made.
+// When it rejects, no request is under way any more and the store holds nothing of the object.
+
+import type { StoredObject } from "./destination.ts";
+import { type Block, toBlocks } from "./blocks.ts";
+
+/** How a store takes an object. */
+export interface BlockStore<Part> {
+  /** The whole object in one request. */
+  putWhole(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<StoredObject>;
+  begin(signal: AbortSignal): Promise<BlockUpload<Part>>;
+}
+
+/** An upload under way. Blocks may be sent beside each other. */
+export interface BlockUpload<Part> {
+  putBlock(block: Block, signal: AbortSignal): Promise<Part>;
+  /** Makes the object visible; `parts` in the order of the blocks. */
+  complete(parts: readonly Part[], size: number, signal: AbortSignal): Promise<StoredObject>;
+  /** Leaves nothing behind; never rejects. */
+  abort(): Promise<void>;
+}
+
+export interface UploadOptions {
+  readonly signal: AbortSignal;
+  readonly blockBytes: number;
+  /** Objects up to this size go in one request. */
+  readonly wholeBytesMax: number;
+}
+
+export const BLOCK_BYTES = 8 << 20;
+
+/** Memory of an upload is bounded by this many blocks and the one being gathered. */
+const BLOCKS_IN_FLIGHT_MAX = 2;
+
+export async function upload<Part>(
+  body: AsyncIterable<Uint8Array>,
+  store: BlockStore<Part>,
+  options: UploadOptions,
+): Promise<StoredObject> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const blocks = toBlocks(body, options.blockBytes);
+  try {
+    const first = await nextBlock(blocks, signal);
+    const isWhole = first.isLast && (first.bytes.length === 0 || first.bytes.length <= options.wholeBytesMax);
+    if (isWhole) return await store.putWhole(first.bytes, signal);
+    return await uploadBlocks(first, blocks, store, stop, signal);
+  } finally {
+    // The body may be waiting for bytes that never come: it is told to end, but not waited for.
+    blocks.return(undefined).catch(() => {});
+  }
+}
+
+async function uploadBlocks<Part>(
+  first: Block,
+  blocks: AsyncGenerator<Block>,
+  store: BlockStore<Part>,
+  stop: AbortController,
+  signal: AbortSignal,
+): Promise<StoredObject> {
+  const target = await store.begin(signal);
+  const sent: Promise<Part>[] = [];
+  const inFlight = new Set<Promise<unknown>>();
+  try {
+    let size = 0;
+    for (let block = first;; block = await nextBlock(blocks, signal)) {
+      size += block.bytes.length;
+      while (inFlight.size >= BLOCKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
+      signal.throwIfAborted();
+      const part = target.putBlock(block, signal);
+      sent.push(part);
+      const done = part.catch((error) => stop.abort(error)).finally(() => inFlight.delete(done));
+      inFlight.add(done);
+      if (block.isLast) break;
+    }
+    return await target.complete(await Promise.all(sent), size, signal);
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(sent);
+    await target.abort();
+    // A failed block is why the rest was given up.
+    throw signal.reason ?? error;
+  }
+}
+
+/** The next block, or the reason why there will be none. */
+async function nextBlock(blocks: AsyncGenerator<Block>, signal: AbortSignal): Promise<Block> {
+  signal.throwIfAborted();
+  const stopped = Promise.withResolvers<never>();
+  const stop = () => stopped.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const next = blocks.next();
+    next.catch(() => {});
+    return (await Promise.race([next, stopped.promise])).value;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
