@@ -1,0 +1,132 @@
+// Opens the state that a config uses. What cannot be used is refused by name: no other place is ever taken in its stead.
+
+import { isAbsolute, join } from "node:path";
+import { RivetError } from "../errors.ts";
+import { count, type Db, first } from "./db.ts";
+import { isNewest, migrate, readVersion } from "./migrations.ts";
+import { openSqlite } from "./sqlite.ts";
+import type { State } from "./state.ts";
+import { makeState } from "./store.ts";
+
+export interface OpenStateOptions {
+  /** The value of RIVET_STATE_URL; undefined = the file beside the config. */
+  readonly url: string | undefined;
+  /** Absolute folder of the config. */
+  readonly directory: string;
+  /** Looks only: makes no file, migrates nothing. @default false */
+  readonly readOnly?: boolean;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+}
+
+export const STATE_FILE = ".rivet_state.db";
+
+export type Place = { readonly kind: "sqlite"; readonly path: string } | {
+  readonly kind: "postgres";
+  readonly url: URL;
+};
+
+export async function openState(options: OpenStateOptions): Promise<State> {
+  const now = options.now ?? Date.now;
+  const place = parsePlace(options.url, options.directory);
+  await refuseToLeaveBehind(place, options.directory);
+  const db = await openDb(place, options.readOnly ?? false, now);
+  try {
+    if (options.readOnly !== true) await migrate(db, now());
+    return makeState(db, now);
+  } catch (error) {
+    await db[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Where a URL points; relative paths start at the config's folder. */
+export function parsePlace(url: string | undefined, directory: string): Place {
+  if (url === undefined) return { kind: "sqlite", path: join(directory, STATE_FILE) };
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
+  if (scheme === "postgres" || scheme === "postgresql") return { kind: "postgres", url: parseUrl(url) };
+  if (scheme === "sqlite") {
+    const path = url.slice("sqlite:".length).replace(/^\/\/(?=\/|[^/])/, "");
+    if (path === ":memory:") return { kind: "sqlite", path };
+    if (path !== "") return { kind: "sqlite", path: isAbsolute(path) ? path : join(directory, path) };
+    throw unsupported("'RIVET_STATE_URL' names no file after 'sqlite:'");
+  }
+  // An empty variable is a secret that was not set in some CI job, and a misspelt scheme is a misspelt scheme.
+  throw unsupported(
+    scheme === undefined ? "'RIVET_STATE_URL' has no scheme" : `'RIVET_STATE_URL' has the scheme '${scheme}:'`,
+  );
+}
+
+function unsupported(message: string): RivetError {
+  return new RivetError("RIVET_STATE_URL_SCHEME_UNSUPPORTED", message, {
+    where: "RIVET_STATE_URL",
+    cure: "Write postgres://…, postgresql://… or sqlite:<path>, or unset it to use the file beside the config",
+  });
+}
+
+function parseUrl(url: string): URL {
+  try {
+    return new URL(url);
+  } catch {
+    throw unsupported(
+      "'RIVET_STATE_URL' is no valid URL; characters such as @ : / ? # in a password are written %40 and so on",
+    );
+  }
+}
+
+async function openDb(place: Place, readOnly: boolean, now: () => number): Promise<Db> {
+  switch (place.kind) {
+    case "sqlite":
+      return readOnly ? await openReadOnly(place.path, now) : await openSqlite({ path: place.path, now });
+    case "postgres": {
+      const { openPostgres } = await import("./postgres.ts");
+      return await openPostgres({ url: place.url });
+    }
+    default:
+      return place satisfies never;
+  }
+}
+
+/** A file that does not exist is shown as an empty state; one of another version cannot be shown without changing it. */
+async function openReadOnly(path: string, now: () => number): Promise<Db> {
+  const exists = path !== ":memory:" && await hasContent(path);
+  const db = await openSqlite({ path: exists ? path : ":memory:", readOnly: exists, now });
+  if (!exists) {
+    await migrate(db, now());
+    return db;
+  }
+  const version = await readVersion(db);
+  if (isNewest(version)) return db;
+  await db[Symbol.asyncDispose]();
+  const writable = await openSqlite({ path, now });
+  await migrate(writable, now());
+  return writable;
+}
+
+/** A new, empty file while the usual one holds progress: every export would start over. */
+async function refuseToLeaveBehind(place: Place, directory: string): Promise<void> {
+  const usual = join(directory, STATE_FILE);
+  if (place.kind !== "sqlite" || place.path === usual || place.path === ":memory:") return;
+  if (await hasContent(place.path) || !await hasContent(usual)) return;
+  const old = await openSqlite({ path: usual, readOnly: true });
+  let held: number;
+  try {
+    if (await readVersion(old) === null) return;
+    held = count(await first(old, "SELECT count(*) AS n FROM export_state WHERE last_cursor_value IS NOT NULL"), "n");
+  } finally {
+    await old[Symbol.asyncDispose]();
+  }
+  if (held === 0) return;
+  throw new RivetError(
+    "RIVET_STATE_URL_LEAVES_STATE_BEHIND",
+    `'${place.path}' is new, but '${usual}' holds ${held} ${held === 1 ? "cursor" : "cursors"}`,
+    {
+      where: "RIVET_STATE_URL",
+      cure: `Move '${usual}' to the new place, or remove it if every export shall start over`,
+    },
+  );
+}
+
+function hasContent(path: string): Promise<boolean> {
+  return Deno.stat(path).then((stat) => stat.size > 0, () => false);
+}

@@ -1,0 +1,278 @@
+// The state in a SQLite file beside the config. One connection, one transaction at a time; other processes wait for each other in SQLite.
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { RivetError, type RivetErrorOptions } from "../errors.ts";
+import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
+
+/** How long another process's transaction is waited for. */
+const BUSY_MS = 10_000;
+/** SQLite itself waits only this long, so that the program's other work goes on in between. */
+const BUSY_STEP_MS = 100;
+const INSERT_VALUES = 2_000;
+/** Between so many rows of a long insert the program's other work gets its turn. */
+const INSERT_BREATH_ROWS = 20_000;
+
+export interface SqliteOptions {
+  /** Absolute, or `:memory:`. */
+  readonly path: string;
+  readonly readOnly?: boolean;
+  readonly now?: () => number;
+}
+
+export async function openSqlite(options: SqliteOptions): Promise<Db> {
+  const { path, readOnly = false } = options;
+  await checkPlace(path, readOnly);
+  let database: DatabaseSync;
+  try {
+    database = new DatabaseSync(path, { timeout: BUSY_STEP_MS, readOnly });
+  } catch (error) {
+    throw translate(error, path);
+  }
+  const db = new SqliteDb(database, path, options.now ?? Date.now);
+  try {
+    if (!readOnly) await db.prepareFile();
+    else await db.all("SELECT count(*) AS n FROM sqlite_master");
+    return db;
+  } catch (error) {
+    await db[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Trouble with the path is told apart here: the driver gives no code for it. */
+async function checkPlace(path: string, readOnly: boolean): Promise<void> {
+  if (path === ":memory:") return;
+  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
+  const stat = await Deno.stat(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw notWritable(path, error);
+  });
+  if (stat?.isDirectory) throw notWritable(path, undefined, "is a folder");
+  if (stat !== null || readOnly) return;
+  const parent = await Deno.stat(folder).catch(() => null);
+  if (parent === null || !parent.isDirectory) {
+    throw notWritable(path, undefined, "stands in a folder that does not exist");
+  }
+}
+
+class SqliteDb implements Db {
+  readonly kind = "sqlite";
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #now: () => number;
+  #queue: Promise<unknown> = Promise.resolve();
+  #synchronous: "FULL" | "NORMAL" = "FULL";
+
+  constructor(database: DatabaseSync, readonly location: string, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /** Sets the file up for writing, and finds out now whether it can be written. */
+  async prepareFile(): Promise<void> {
+    await this.#waiting(() => this.#get("PRAGMA journal_mode = WAL"));
+    // In WAL mode NORMAL would be consistent after a power failure, but could forget the last commits: a slice that was
+    // reported as committed would be pending again while its manifest already names it. FULL waits for the disk.
+    this.#database.exec("PRAGMA synchronous = FULL");
+    await this.#waiting(() => this.#get("BEGIN IMMEDIATE"));
+    this.#get("ROLLBACK");
+  }
+
+  all(text: string, values: readonly SqlValue[] = []): Promise<Row[]> {
+    return this.#enqueue(() => Promise.resolve(this.#rows(text, values)));
+  }
+
+  run(text: string, values: readonly SqlValue[] = []): Promise<number> {
+    return this.transaction((sql) => sql.run(text, values));
+  }
+
+  insert(table: string, columns: readonly string[], rows: Iterable<readonly SqlValue[]>): Promise<void> {
+    return this.transaction((sql) => sql.insert(table, columns, rows));
+  }
+
+  now(): Promise<number> {
+    return Promise.resolve(this.#now());
+  }
+
+  transaction<T>(body: (sql: Sql) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#enqueue(async () => {
+      this.#setDurable(options.durable ?? true);
+      await this.#waiting(() => this.#get("BEGIN IMMEDIATE"));
+      try {
+        const result = await body(this.#inside);
+        this.#get("COMMIT");
+        return result;
+      } catch (error) {
+        // Some errors make SQLite roll back by itself.
+        if (this.#database.isTransaction) this.#get("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  async compact(): Promise<void> {
+    await this.#enqueue(() => this.#waiting(() => this.#get("VACUUM")));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue;
+    this.#statements.clear();
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** The same connection for the body of a transaction, which already has its turn. */
+  readonly #inside: Sql = {
+    kind: "sqlite",
+    all: (text, values = []) => attempt(() => this.#rows(text, values)),
+    run: (text, values = []) => attempt(() => this.#change(text, values)),
+    insert: (table, columns, rows) => this.#insert(table, columns, rows),
+    now: () => this.now(),
+  };
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #insert(table: string, columns: readonly string[], rows: Iterable<readonly SqlValue[]>): Promise<void> {
+    const perStatement = Math.max(1, Math.floor(INSERT_VALUES / columns.length));
+    const tuple = `(${columns.map(() => "?").join(", ")})`;
+    const insertOf = (n: number) =>
+      `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${Array(n).fill(tuple).join(", ")}`;
+    const whole = insertOf(perStatement);
+    let values: SqlValue[] = [];
+    let total = 0;
+    for (const row of rows) {
+      values.push(...row);
+      total++;
+      if (values.length === perStatement * columns.length) {
+        this.#change(whole, values);
+        values = [];
+      }
+      if (total % INSERT_BREATH_ROWS === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
+    if (values.length > 0) this.#change(insertOf(values.length / columns.length), values);
+  }
+
+  #setDurable(durable: boolean): void {
+    const wanted = durable ? "FULL" : "NORMAL";
+    if (this.#synchronous === wanted) return;
+    this.#database.exec(`PRAGMA synchronous = ${wanted}`);
+    this.#synchronous = wanted;
+  }
+
+  /** Tries again while another process has the file, without keeping this one from its other work. */
+  async #waiting<T>(action: () => T): Promise<T> {
+    const began = performance.now();
+    for (;;) {
+      try {
+        return action();
+      } catch (error) {
+        if (!isBusy(error) || performance.now() - began > BUSY_MS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  }
+
+  #get(text: string): unknown {
+    return this.#translated(() => this.#database.prepare(text).get());
+  }
+
+  #rows(text: string, values: readonly SqlValue[]): Row[] {
+    return this.#translated(() => this.#statement(text).all(...values.map(toSqlite)) as unknown as Row[]);
+  }
+
+  #change(text: string, values: readonly SqlValue[]): number {
+    return this.#translated(() => Number(this.#statement(text).run(...values.map(toSqlite)).changes));
+  }
+
+  #statement(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      // Texts are few and fixed, but for lists of differing length.
+      if (this.#statements.size > 200) this.#statements.clear();
+      statement = this.#database.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+
+  #translated<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw translate(error, this.location);
+    }
+  }
+}
+
+function attempt<T>(action: () => T): Promise<T> {
+  try {
+    return Promise.resolve(action());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function toSqlite(value: SqlValue): string | number | null {
+  return typeof value === "boolean" ? Number(value) : value;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof RivetError && error.retry === "same_connection";
+}
+
+/** SQLite's primary result codes. */
+const BUSY = 5;
+const LOCKED = 6;
+const READONLY = 8;
+const CORRUPT = 11;
+const FULL = 13;
+const CANTOPEN = 14;
+const AUTH = 23;
+const NOTADB = 26;
+const PERM = 3;
+
+function translate(error: unknown, location: string): RivetError {
+  if (error instanceof RivetError) return error;
+  const options: RivetErrorOptions = { where: location, cause: error };
+  if (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied) {
+    return notWritable(location, error);
+  }
+  const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+  switch (errcode === undefined ? null : errcode & 0xff) {
+    case BUSY:
+    case LOCKED:
+      return new RivetError(
+        "RIVET_STATE_BACKEND_FAILED",
+        `Another process kept the state locked for ${BUSY_MS / 1000} s`,
+        {
+          ...options,
+          cure: "See which process holds the file open, and try again when it is done",
+          retry: "same_connection",
+        },
+      );
+    case PERM:
+    case READONLY:
+    case CANTOPEN:
+    case AUTH:
+      return notWritable(location, error);
+    case CORRUPT:
+    case NOTADB:
+      return new RivetError("RIVET_STATE_FILE_CORRUPT", "The state file is not a sound SQLite database", options);
+    case FULL:
+      return new RivetError("RIVET_STATE_BACKEND_FAILED", "The disk of the state file is full", {
+        ...options,
+        cure: "Make room on that disk, then run the same command again",
+      });
+    default: {
+      const what = errstr ?? (error instanceof Error ? error.message : String(error));
+      return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state failed: ${what}`, options);
+    }
+  }
+}
+
+function notWritable(location: string, cause: unknown, what = "cannot be written"): RivetError {
+  return new RivetError("RIVET_STATE_NOT_WRITABLE", `The state file ${what}`, { where: location, cause });
+}

@@ -1,0 +1,66 @@
+// The state as the engine sees it: each method is one function of this folder, called with the open database and the time.
+
+import type { Db } from "./db.ts";
+import { listJournals, readJournal, recordEvent } from "./journal.ts";
+import { releaseLease, renewLease, takeLease } from "./lease.ts";
+import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts } from "./ledger.ts";
+import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
+import * as progress from "./progress.ts";
+import * as runs from "./runs.ts";
+import type { State } from "./state.ts";
+import { vacuum } from "./vacuum.ts";
+
+/** `nowMs` stamps rows; leases expire by the database's own clock. */
+export function makeState(db: Db, nowMs: () => number): State {
+  const now = () => new Date(nowMs()).toISOString();
+  return {
+    location: db.location,
+
+    takeLease: (key, holder, ttlMs, isDead) => takeLease(db, key, holder, ttlMs, isDead),
+    renewLease: (lease, ttlMs) => renewLease(db, lease, ttlMs),
+    releaseLease: (lease) => releaseLease(db, lease),
+
+    cursor: (key) => progress.readCursor(db, key),
+    schema: (key) => progress.readSchema(db, key),
+    shape: (key) => progress.readShape(db, key),
+    openRun: (key) => runs.openRun(db, key),
+    run: (runId) => runs.findRun(db, runId),
+    latestRun: (key, status) => runs.latestRun(db, key, status),
+    runs: (filter) => runs.listRuns(db, filter),
+
+    beginRun: (intent, slices, lease) => runs.beginRun(db, now(), intent, slices, lease),
+    resumeRun: (runId, lease) => runs.resumeRun(db, now(), runId, lease),
+    slices: (runId) => runs.listSlices(db, runId),
+    parts: (runId) => listParts(db, runId),
+    claimSlice: (runId, lease) => runs.claimSlice(db, now(), runId, lease),
+    commitSlice: (runId, commit, format, lease) => commitSlice(db, now(), runId, commit, format, lease),
+    failSlice: (runId, index, error, final, lease) => runs.failSlice(db, now(), runId, index, error, final, lease),
+    resetSlices: (runId, indexes, lease) => runs.resetSlices(db, now(), runId, indexes, lease),
+    addSlices: (runId, slices, lease) => runs.addSlices(db, now(), runId, slices, lease),
+
+    commitTask: (commit, lease) => progress.commitTask(db, now(), commit, lease),
+    endRun: (runId, status, resumable, metric, lease) =>
+      runs.endRun(db, now(), runId, status, resumable, metric, lease),
+    abandonedParts: (destinationUri) => abandonedParts(db, destinationUri),
+    forgetAbandonedParts: (runId) => forgetAbandonedParts(db, runId),
+
+    record: (runId, exportName, event) => recordEvent(db, now(), runId, exportName, event),
+    journal: (runId) => readJournal(db, runId),
+    journals: (exportName, limit) => listJournals(db, exportName, limit),
+
+    putMetric: (row) => db.transaction((sql) => putMetric(sql, row)),
+    metrics: (filter) => listMetrics(db, filter),
+    files: (filter) => listFiles(db, filter),
+    progression: (exportName) => progress.listProgression(db, exportName),
+    recordVerified: (key, verified) => progress.recordVerified(db, now(), key, verified),
+    cursors: (exportName) => progress.listCursors(db, exportName),
+
+    resetCursor: (key) => progress.resetCursor(db, key),
+    acceptCursor: (key, definition) => progress.acceptCursor(db, key, definition),
+    resetChunks: (filter) => runs.resetChunks(db, now(), filter),
+    recordAggregate: (row) => recordAggregate(db, row),
+    vacuum: (keepDays) => vacuum(db, nowMs(), keepDays),
+
+    [Symbol.asyncDispose]: () => db[Symbol.asyncDispose](),
+  };
+}
