@@ -89,24 +89,11 @@ export function textExpression(engine: Engine, expression: string, type: Logical
   }
 }
 
+/** The source reads every SQL Server type exactly; only text must not depend on a code page that it does not know. */
 function mssqlText(expression: string, type: LogicalType): string {
-  switch (type.kind) {
-    case "timestamp":
-      return `CONVERT(varchar(40), ${expression}, ${type.utc ? 127 : 126})`;
-    case "date":
-      return `CONVERT(varchar(10), ${expression}, 23)`;
-    case "binary":
-      return `CONVERT(varchar(max), ${expression}, 2)`;
-    case "float32":
-    case "float64":
-      return `CONVERT(varchar(60), ${expression}, 3)`;
-    case "string":
-    case "enum":
-    case "json":
-      return expression;
-    default:
-      return `CONVERT(varchar(100), ${expression})`;
-  }
+  return type.kind === "string" || type.kind === "enum" || type.kind === "json"
+    ? `CONVERT(nvarchar(max), ${expression})`
+    : expression;
 }
 
 const NUMBER = /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/;
@@ -120,11 +107,26 @@ export function buildLiteral(engine: Engine, value: string, column: KeyColumn): 
   if (engine === "mysql") return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
   const quoted = `'${value.replaceAll("'", "''")}'`;
   if (engine === "sqlite") return quoted;
-  if (type.kind === "timestamp") return `CAST(${quoted} AS ${type.utc ? "datetimeoffset(7)" : "datetime2(7)"})`;
-  if (type.kind === "date") return `CAST(${quoted} AS date)`;
-  // A national literal compared with a varchar column sorts by other rules, so it is used only where it must be.
+  return mssqlLiteral(quoted, column);
+}
+
+function mssqlLiteral(quoted: string, { type, nativeType }: KeyColumn): string {
+  const native = nativeType.toLowerCase();
+  if (type.kind === "timestamp" || type.kind === "date" || type.kind === "time") {
+    // The engine refuses an eighth digit, and no type of it has one.
+    const digits = quoted.replace(/(\.\d{7})\d+/, "$1");
+    if (type.kind !== "timestamp") return `CAST(${digits} AS ${type.kind === "date" ? "date" : "time(7)"})`;
+    const cast = `CAST(${digits} AS ${native.startsWith("datetimeoffset") ? "datetimeoffset(7)" : "datetime2(7)"})`;
+    // DATETIME counts thirds of milliseconds: its .003 is above a DATETIME2 of .003, and equal to the DATETIME made of it.
+    return native === "datetime" || native === "smalldatetime" ? `CAST(${cast} AS ${native})` : cast;
+  }
   // deno-lint-ignore no-control-regex
-  return /^[\x00-\x7f]*$/.test(value) ? quoted : `N${quoted}`;
+  if (/^[\x00-\x7f]*$/.test(quoted)) return quoted;
+  // Compared with a national literal, a varchar column sorts by other rules and leaves its index: the literal becomes a varchar,
+  // in the code page of the column, which names its collation where it is not the database's.
+  if (!/^(var)?char\b/.test(native)) return `N${quoted}`;
+  const collation = / collate (\w+)$/i.exec(nativeType);
+  return `CAST(N${quoted}${collation === null ? "" : ` COLLATE ${collation[1]}`} AS varchar(8000))`;
 }
 
 /** An untyped PostgreSQL literal takes the type of what it is compared with. `E''` means the same under every setting. */

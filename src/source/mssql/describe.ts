@@ -17,7 +17,8 @@ export async function describeQuery(ask: Ask, query: Query): Promise<Shape> {
   const from = buildFrom("mssql", query);
   const rows = await ask(
     `SELECT name, CONVERT(int, is_nullable), system_type_name, user_type_name, CONVERT(int, precision), CONVERT(int, scale),
-      CONVERT(int, COLLATIONPROPERTY(collation_name, 'CodePage')), error_number, error_message
+      CONVERT(int, COLLATIONPROPERTY(collation_name, 'CodePage')), error_number, error_message,
+      CASE WHEN collation_name <> CONVERT(nvarchar(128), DATABASEPROPERTYEX(DB_NAME(), 'Collation')) THEN collation_name END
     FROM sys.dm_exec_describe_first_result_set(${toLiteral(`SELECT * FROM ${from}`)}, NULL, 0)
     WHERE is_hidden = 0 OR is_hidden IS NULL ORDER BY column_ordinal`,
   );
@@ -52,8 +53,9 @@ function toColumn(row: (string | null)[]): SourceColumn {
       cure: "Give every column of `query:` a name with AS",
     });
   }
-  const nativeType = systemType ?? userType ?? "unknown";
-  const type = nativeType.toLowerCase().replace(/\(.*$/, "");
+  const spelled = systemType ?? userType ?? "unknown";
+  const collation = row[9] ?? null;
+  const type = spelled.toLowerCase().replace(/\(.*$/, "");
   const mapping = mapMssql({
     name,
     type,
@@ -62,5 +64,7 @@ function toColumn(row: (string | null)[]): SourceColumn {
     isDecoded: UNICODE.has(type) || codePage === null || codePage === undefined || isDecodedCodePage(Number(codePage)),
     isClr: systemType === null,
   });
+  // Literals that are compared with the column must sort by its rules, so a collation that is not the database's is part of the type.
+  const nativeType = collation === null ? spelled : `${spelled} COLLATE ${collation}`;
   return { name, nativeType, ...mapping, notNull: nullable === null ? null : nullable === "0" };
 }

@@ -33,6 +33,7 @@ export function translate(sql: string): string {
   const { text, restore } = hideQuoted(sql);
   let limit = "";
   let out = text
+    .replace(/\s+COLLATE\s+(?!NOCASE)\w+/gi, "")
     .replace(/\b0x([0-9a-f]*)/gi, "x'$1'")
     .replace(/@@(\w+)/g, "tsql_global('$1')")
     .replace(/\bCOUNT_BIG\b/gi, "COUNT")
@@ -181,5 +182,7 @@ export function defineFunctions(
   define("OBJECT_ID", (name) => objectId(String(name)));
   define("SCHEMA_NAME", (id) => id === null || id === undefined ? "dbo" : String(id).replace(/^\d+:/, ""));
   define("DB_ID", () => 5n);
+  define("DB_NAME", () => "shop");
+  define("DATABASEPROPERTYEX", () => "latin");
   define("COLLATIONPROPERTY", (name) => name === null ? null : CODE_PAGES[String(name)] ?? null);
 }
