@@ -186,7 +186,9 @@ function selectFreely(name: string, type: LogicalType): Selection {
     case "uuid":
       return {
         wire: "text",
-        select: `CASE typeof(${x}) WHEN 'null' THEN NULL WHEN 'text' THEN ${exactText(name)} ` +
+        // Sixteen letters are no UUID, though the core takes sixteen bytes for one.
+        select: `CASE typeof(${x}) WHEN 'null' THEN NULL ` +
+          `WHEN 'text' THEN CASE WHEN octet_length(${x}) = 16 THEN ${refuse} ELSE ${exactText(name)} END ` +
           `WHEN 'blob' THEN CASE WHEN length(${x}) = 16 THEN ${hyphenated(x)} ELSE ${refuse} END ELSE ${refuse} END`,
       };
     case "float32":

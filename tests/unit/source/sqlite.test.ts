@@ -91,6 +91,7 @@ Deno.test("a value of another kind than its column is refused, with a cure", asy
     ["DECIMAL(10,2)", "'n/a'", "A text"],
     ["DECIMAL(10,2)", "x'31'", "A blob"],
     ["UUID", "x'31'", "A blob"],
+    ["UUID", "'sixteen letters!'", "A text"],
     ["UUID", "5", "An integer"],
     ["JSON", "'{a:1}'", "A text"],
     ["JSON", "x'ff'", "A blob"],
