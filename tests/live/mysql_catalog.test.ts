@@ -155,6 +155,19 @@ testMysql(servers, "tables, partitioned tables, views and others are told apart"
   assert.equal(await kindOf("s"), "other");
 });
 
+testMysql(
+  servers,
+  "a table whose engine keeps no snapshot is said to be consistent within a slice only",
+  async (db) => {
+    await db.run("CREATE TABLE safe (a int) ENGINE=InnoDB; CREATE TABLE loose (a int) ENGINE=MyISAM");
+    await using source = await openMysql(db.connection, limits);
+    await source.facts({ schema: null, name: "safe" });
+    assert.equal(source.consistency, "snapshot");
+    await source.facts({ schema: null, name: "loose" });
+    assert.equal(source.consistency, "slice");
+  },
+);
+
 /** Keys that servers and clients like to order differently. */
 const WORDS = [
   "a",

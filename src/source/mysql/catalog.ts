@@ -79,17 +79,24 @@ function whereTable(table: TableName): string {
   return `TABLE_SCHEMA = ${schemaExpression(table.schema)} AND TABLE_NAME = ${quoteText(table.name)}`;
 }
 
+export interface FoundTable {
+  readonly facts: TableFacts;
+  /** Its engine keeps a snapshot; a view's tables are not looked into. */
+  readonly transactional: boolean;
+}
+
 /** Null for a table that does not exist. */
-export async function readFacts(session: Session, table: TableName): Promise<TableFacts | null> {
+export async function findTable(session: Session, table: TableName): Promise<FoundTable | null> {
   const { rows } = await session.ask(
-    `SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, CREATE_OPTIONS
+    `SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, CREATE_OPTIONS,
+       COALESCE(ENGINE IN (SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS <> 'YES'), 0)
      FROM information_schema.TABLES WHERE ${whereTable(table)}`,
   );
   const row = await chooseTable(session, table, rows);
   if (row === null) return null;
-  const [name, schema, type, tableRows, bytes, avgRowBytes, options] = row;
+  const [name, schema, type, tableRows, bytes, avgRowBytes, options, unsafe] = row;
   const real: TableName = { schema: schema ?? null, name: name ?? table.name };
-  return {
+  const facts: TableFacts = {
     schema: real.schema,
     name: real.name,
     kind: tableKind(type ?? "", options ?? ""),
@@ -99,6 +106,7 @@ export async function readFacts(session: Session, table: TableName): Promise<Tab
     pages: null,
     keys: await readKeys(session, real),
   };
+  return { facts, transactional: unsafe !== "1" };
 }
 
 /** The catalog compares names without case on some servers; the table itself decides. */

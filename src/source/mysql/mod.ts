@@ -2,8 +2,8 @@
 
 import { RivetError } from "../../errors.ts";
 import { sleep } from "../../runtime.ts";
-import type { ServerConnection, SessionLimits, Source } from "../source.ts";
-import { describeQuery, readFacts } from "./catalog.ts";
+import type { Consistency, ServerConnection, SessionLimits, Source } from "../source.ts";
+import { describeQuery, findTable } from "./catalog.ts";
 import { openSession, type Session } from "./connect.ts";
 import { killStatement } from "./kill.ts";
 import { beginSnapshot, closeGate, endSnapshot, type Gate, joinSnapshot } from "./picture.ts";
@@ -27,6 +27,8 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
   const settings = await planSettings(session, limits);
   await applySettings(session, settings);
 
+  /** A table whose engine keeps no snapshot is consistent within one statement only. */
+  let consistency: Consistency = "snapshot";
   let gate: Gate | null = null;
   let inPicture = false;
   let broken = false;
@@ -66,13 +68,18 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
     framing: "mysql_packets",
     serverVersion: server.version,
     proxy: server.proxy,
+    get consistency() {
+      return consistency;
+    },
     async describe(query) {
       demandOpen();
       return await describeQuery(session, query, server.mariadb);
     },
     async facts(table) {
       demandOpen();
-      return await readFacts(session, table);
+      const found = await findTable(session, table);
+      if (found?.transactional === false) consistency = "slice";
+      return found?.facts ?? null;
     },
     async rows(sql) {
       demandOpen();
