@@ -1,7 +1,7 @@
 // Stored objects against what was written: presence, size, content. The cheapest proof a store offers is used; none is skipped.
 
 import { createMD5 } from "hash-wasm";
-import type { Destination, StoredObject } from "./destination.ts";
+import type { Destination, Digests, StoredObject } from "./destination.ts";
 
 /** What an object must be. */
 export interface ExpectedObject {
@@ -26,12 +26,22 @@ export async function findDamage(
     return `part '${expected.key}' has ${stored.size} bytes, expected ${expected.size}`;
   }
   const other = `part '${expected.key}' has other content`;
-  const { digests } = stored;
-  if (digests.md5 !== undefined) return digests.md5 === expected.md5 ? null : other;
-  if (digests.crc32c !== undefined) return digests.crc32c === expected.crc32c ? null : other;
-  const known = Object.entries(digests).find(([name]) => expected.digests[name] !== undefined);
-  if (known !== undefined) return known[1] === expected.digests[known[0]] ? null : other;
+  const proof = compareDigests(stored.digests, expected) ??
+    compareDigests((await destination.stat(expected.key))?.digests ?? {}, expected);
+  if (proof !== null) return proof ? null : other;
   return await readMd5(destination, expected.key) === expected.md5 ? null : other;
+}
+
+/** Whether the content is the same, by what the store vouches for; null when that proves neither. */
+function compareDigests(digests: Digests, expected: ExpectedObject): boolean | null {
+  // The store's own tag, checked against the content when it was written: equal tags are equal objects, others may be copies.
+  if (digests.etag !== undefined && digests.etag === expected.digests.etag) return true;
+  if (digests.md5 !== undefined) return digests.md5 === expected.md5;
+  if (digests.crc32c !== undefined) return digests.crc32c === expected.crc32c;
+  if (digests.crc64nvme !== undefined && expected.digests.crc64nvme !== undefined) {
+    return digests.crc64nvme === expected.digests.crc64nvme;
+  }
+  return null;
 }
 
 /** Everything below the prefix, by key. */

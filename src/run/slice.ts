@@ -1,6 +1,6 @@
 // One slice from source to destination: rows in, file bytes out, beside each other. Knows neither state nor other slices.
 
-import { RivetError } from "../errors.ts";
+import { invariant, RivetError } from "../errors.ts";
 import type { ColumnSpec, Core, EncoderSpec, PartObservations, SliceObservations } from "../core/mod.ts";
 import type { Destination } from "../destination/mod.ts";
 import type { ReadOptions, ReadReport, RowSink, Source } from "../source/mod.ts";
@@ -136,12 +136,20 @@ export function partKey(request: Pick<SliceRequest, "keyStem" | "extension">, in
   return index === 0 ? request.keyStem + request.extension : `${request.keyStem}_p${index}${request.extension}`;
 }
 
+/** A file on its way to the destination; its observations come with its last byte. */
+interface OpenPart {
+  readonly key: string;
+  readonly queue: ByteQueue;
+  readonly put: Promise<Readonly<Record<string, string>>>;
+  observations: PartObservations | null;
+}
+
 /** Feeds the files of one slice to the destination, one after the other, while they are still being encoded. */
 class PartWriter {
   bytes = 0;
   rowsDone = 0;
   readonly #parts: WrittenPart[] = [];
-  #current: { key: string; queue: ByteQueue; put: Promise<Readonly<Record<string, string>>> } | null = null;
+  #current: OpenPart | null = null;
   #failure: unknown = null;
   #settled: Promise<void> = Promise.resolve();
   #index = 0;
@@ -158,8 +166,10 @@ class PartWriter {
   }
 
   end(observations: PartObservations): void {
-    const { key, queue, put } = this.#current ??= this.#open();
+    const part = this.#current ??= this.#open();
+    const { key, queue, put } = part;
     this.#current = null;
+    part.observations = observations;
     this.rowsDone += observations.rows;
     queue.end();
     // Parts settle in order, so that the list of parts has the order of the rows.
@@ -189,15 +199,23 @@ class PartWriter {
     await Promise.allSettled([this.#current?.put, this.#settled]);
   }
 
-  #open() {
+  #open(): OpenPart {
     const key = partKey(this.request, this.#index++);
     const queue = new ByteQueue();
-    const put = this.destination.put(key, queue, { contentType: this.request.contentType, signal: this.signal })
-      .then((stored) => ({ ...stored.digests }));
+    const expected = () => {
+      invariant(part.observations !== null, "A part's digests were asked for before its last byte");
+      return part.observations;
+    };
+    const put = this.destination.put(key, queue, {
+      contentType: this.request.contentType,
+      signal: this.signal,
+      expected,
+    }).then((stored) => ({ ...stored.digests }));
+    const part: OpenPart = { key, queue, put, observations: null };
     put.catch((error) => {
       this.#failure ??= error;
       queue.fail(error);
     });
-    return { key, queue, put };
+    return part;
   }
 }
