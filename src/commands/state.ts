@@ -217,6 +217,11 @@ function addResets(parent: Parent, context: CommandContext): void {
         );
       })
     );
+  parent.command("accept")
+    .description("keep an export's cursor after an intended edit of its query, destination or format")
+    .requiredOption("-c, --config <file>", "config file")
+    .requiredOption("-e, --export <name>", "the export")
+    .action((flags) => acceptCursor(context, flags));
   parent.command("reset-chunks")
     .description("give an interrupted run up: its next run starts over and removes what the old one left")
     .requiredOption("-c, --config <file>", "config file")
@@ -236,6 +241,28 @@ function addResets(parent: Parent, context: CommandContext): void {
         context.terminal.out(`Run '${flags.runId}' is marked interrupted; the next run of its export finishes it.\n`);
       })
     );
+}
+
+async function acceptCursor(context: CommandContext, flags: Flags): Promise<void> {
+  const config = await readConfigFile(context, flags.config, {});
+  const entry = selectExports(config, flags.export)[0]!;
+  const [{ describeCursor }, { openSource }] = await Promise.all([
+    import("../plan/mod.ts"),
+    import("../source/mod.ts"),
+  ]);
+  const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
+  await using source = await openSource(await config.source.resolveConnection(), limits);
+  const definition = await describeCursor(source, entry);
+  if (definition === null) {
+    throw new RivetError("RIVET_CLI_OPTION_UNSUPPORTED", `'${entry.name}' has no cursor: its mode is '${entry.mode}'`, {
+      cure: "Only an export with `mode: incremental` has a cursor to accept",
+    });
+  }
+  await using state = await openConfigState(context, config.directory);
+  const kept = await state.acceptCursor({ exportName: entry.name, source: config.source.identity }, definition);
+  context.terminal.out(
+    kept ? `The cursor of '${entry.name}' is kept for the config as it is now.\n` : `'${entry.name}' has no cursor.\n`,
+  );
 }
 
 async function resetChunks(context: CommandContext, flags: Flags & { failed?: true | undefined }): Promise<void> {

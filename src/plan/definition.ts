@@ -3,10 +3,11 @@
 import { createHash } from "node:crypto";
 import { RivetError } from "../errors.ts";
 import type { Export } from "../config/mod.ts";
-import type { KeyColumn, SourceColumn } from "../source/mod.ts";
+import { writtenDestination } from "../destination/mod.ts";
+import type { KeyColumn, Query, Source, SourceColumn } from "../source/mod.ts";
 import type { CursorDefinition, CursorState, StoredRun } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
-import { cursorName } from "./window.ts";
+import { cursorName, findCursor } from "./window.ts";
 
 /** 16 hex digits that change when any setting of the record changes. */
 export function fingerprint(record: Readonly<Record<string, string>>): string {
@@ -69,6 +70,15 @@ export function buildCursorDefinition(entry: Export, cursor: KeyColumn, destinat
     destination: destinationWritten,
     format: entry.format.kind,
   };
+}
+
+/** What the cursor of an export would be bound to as the config stands now. Asks the source for the column's type. */
+export async function describeCursor(source: Source, entry: Export): Promise<CursorDefinition | null> {
+  if (entry.incremental === null) return null;
+  const query: Query = entry.from.kind === "table" ? entry.from : { kind: "query", sql: entry.from.text };
+  const shape = await source.describe(query);
+  const cursor = findCursor({ source, query, shape, filters: [], where: `export '${entry.name}'` }, entry.incremental);
+  return buildCursorDefinition(entry, cursor, writtenDestination(entry.destination));
 }
 
 /** Refuses a stored cursor that was taken from something else. */

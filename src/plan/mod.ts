@@ -11,6 +11,6 @@ export {
   type Unit,
 } from "./build.ts";
 export { expandUnits, NULL_PARTITION } from "./partition.ts";
-export { fingerprint } from "./definition.ts";
+export { describeCursor, fingerprint } from "./definition.ts";
 export { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
 export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";

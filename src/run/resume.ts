@@ -48,11 +48,12 @@ export async function findDamaged(
 
 /**
  * Completed slices that a run which still has to read must read again in its new picture: rows may have moved between pages,
- * and rows added since the crash belong to the last range or have no key.
+ * and rows added since the crash belong to a range that is open on one side, or have no key.
  */
 export function findReopened(slices: readonly Slice[], completed: (index: number) => boolean): number[] {
   return slices.filter((slice) =>
-    completed(slice.index) && (slice.bounds?.kind === "pages" || slice.end === null || slice.id === "null")
+    completed(slice.index) &&
+    (slice.bounds?.kind === "pages" || slice.start === null || slice.end === null || slice.id === "null")
   )
     .map((slice) => slice.index);
 }

@@ -171,8 +171,6 @@ for (const bad of CASES) {
       "-c",
       "rivet.yaml",
       "--json-errors",
-      "--summary-output",
-      summary,
       ...bad.args ?? [],
     ], { cwd: folder.path });
     const report = JSON.parse(result.stderr.trim().split("\n").at(-1)!) as Report;

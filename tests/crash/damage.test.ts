@@ -1,0 +1,268 @@
+// A run is killed, then what it left is damaged, or the config is edited, or rows arrive: afterwards the destination equals the source,
+// or the run refuses, says why, refuses again, and its named remedy works.
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { runEngine } from "../support/engine.ts";
+import { Faults } from "../support/faults.ts";
+import { join, temporaryFolder } from "../support/files.ts";
+import { findUntracked, listNames, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
+import { openState } from "../../src/state/mod.ts";
+
+const ROWS = 60;
+
+async function writeConfig(folder: string, lines: string, head = ""): Promise<string> {
+  const path = join(folder, "rivet.yaml");
+  await Deno.writeTextFile(
+    path,
+    `source:
+  type: sqlite
+  path: shop.db
+  tuning: {profile: fast, max_retries: 0}
+${head}exports:
+  - name: t
+    ${lines.split("\n").join("\n    ")}
+`,
+  );
+  return path;
+}
+
+function fill(folder: string): void {
+  using db = new DatabaseSync(join(folder, "shop.db"));
+  db.exec(
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP NOT NULL, body TEXT); CREATE TABLE other AS SELECT 1 AS id, '' AS at, '' AS body",
+  );
+  const insert = db.prepare("INSERT INTO t VALUES (?, ?, ?)");
+  for (let id = 1; id <= ROWS; id++) {
+    insert.run(id, `2026-01-${String(1 + id % 28).padStart(2, "0")} 00:00:00`, `row ${id}`);
+  }
+}
+
+function change(folder: string, sql: string): void {
+  using db = new DatabaseSync(join(folder, "shop.db"));
+  db.exec(sql);
+}
+
+function sourceIds(folder: string): number[] {
+  using db = new DatabaseSync(join(folder, "shop.db"));
+  return (db.prepare("SELECT id FROM t ORDER BY id").all() as { id: number }[]).map((row) => row.id);
+}
+
+function ids(rows: readonly Row[]): number[] {
+  return rows.map((row) => Number(row["id"])).sort((a, b) => a - b);
+}
+
+const RANGE =
+  "table: t\nmode: chunked\nchunk_column: id\nchunk_size: 20\nformat: parquet\ndestination: {type: local, path: out}";
+
+/** Kills a run when `chunks` chunks are committed. */
+async function killAfter(configPath: string, chunks: number): Promise<void> {
+  let seen = 0;
+  const faults = new Faults(0, "kill");
+  await runEngine({
+    configPath,
+    faults,
+    onEvent: (event) => {
+      if (event.kind === "slice_completed" && ++seen === chunks) faults.dead = true;
+    },
+  }).catch(() => {});
+}
+
+async function withKilledRun(
+  chunks: number,
+  body: (folder: string, configPath: string) => Promise<void>,
+): Promise<void> {
+  await using folder = await temporaryFolder();
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, RANGE);
+  await killAfter(configPath, chunks);
+  await body(folder.path, configPath);
+}
+
+async function assertExact(folder: string, configPath: string): Promise<void> {
+  const result = await runEngine({ configPath });
+  assert.equal(result.failed_count, 0, JSON.stringify(result.per_export[0]?.error));
+  const out = join(folder, "out");
+  assert.deepEqual(ids(await readThroughManifest(out)), sourceIds(folder));
+  assert.deepEqual(await findUntracked(out), []);
+}
+
+async function firstPart(folder: string): Promise<string> {
+  const name = (await listNames(join(folder, "out"))).find((n) => n.includes("_chunk0"));
+  assert.ok(name !== undefined, "the first chunk was committed");
+  return join(folder, "out", name);
+}
+
+Deno.test("a killed run is finished under its own id and names", async () => {
+  await withKilledRun(1, async (folder, configPath) => {
+    const before = await firstPart(folder);
+    const result = await runEngine({ configPath });
+    assert.equal(result.per_export[0]?.resumed, true);
+    assert.deepEqual(ids(await readThroughManifest(join(folder, "out"))), sourceIds(folder));
+    assert.equal(await firstPart(folder), before);
+  });
+});
+
+const DAMAGES: Record<string, (part: string, folder: string) => Promise<void>> = {
+  "a missing part": (part) => Deno.remove(part),
+  "a truncated part": (part) => Deno.truncate(part, 10),
+  "a part with one byte flipped": async (part) => {
+    const bytes = await Deno.readFile(part);
+    bytes[bytes.length >> 1]! ^= 1;
+    await Deno.writeFile(part, bytes);
+  },
+  "two parts swapped": async (part, folder) => {
+    const other = join(folder, "out", (await listNames(join(folder, "out"))).find((n) => n.includes("_chunk1"))!);
+    await Deno.rename(part, `${part}.x`);
+    await Deno.rename(other, part);
+    await Deno.rename(`${part}.x`, other);
+  },
+};
+
+for (const [name, damage] of Object.entries(DAMAGES)) {
+  Deno.test(`${name} of a killed run is read again`, async () => {
+    await withKilledRun(2, async (folder, configPath) => {
+      await damage(await firstPart(folder), folder);
+      await assertExact(folder, configPath);
+    });
+  });
+}
+
+const ARRIVALS: Record<string, string> = {
+  "rows above the last chunk": `INSERT INTO t SELECT id + 1000, at, body FROM t`,
+  "rows below the first chunk": `INSERT INTO t SELECT -id, at, body FROM t WHERE id > 50`,
+};
+
+for (const [name, sql] of Object.entries(ARRIVALS)) {
+  for (const chunks of [1, 2]) {
+    Deno.test(`${name} that arrive after a kill at chunk ${chunks} are exported by the resume`, async () => {
+      await withKilledRun(chunks, async (folder, configPath) => {
+        change(folder, sql);
+        await assertExact(folder, configPath);
+      });
+    });
+  }
+}
+
+Deno.test("a chunk marked done by hand is read", async () => {
+  await withKilledRun(1, async (folder, configPath) => {
+    using state = new DatabaseSync(join(folder, ".rivet_state.db"));
+    state.exec("UPDATE chunk_task SET status = 'completed'");
+    await assertExact(folder, configPath);
+  });
+});
+
+Deno.test("bounds edited by hand are refused twice, and the named remedy works", async () => {
+  await withKilledRun(1, async (folder, configPath) => {
+    {
+      using state = new DatabaseSync(join(folder, ".rivet_state.db"));
+      state.exec("UPDATE chunk_task SET bounds_json = replace(bounds_json, '\"41\"', '\"40\"')");
+    }
+    for (let i = 0; i < 2; i++) {
+      const refused = (await runEngine({ configPath })).per_export[0]!;
+      assert.equal(refused.error?.code, "RIVET_STATE_CHUNK_WINDOWS_BROKEN");
+      assert.match(refused.error?.cure ?? "", /state reset-chunks/);
+    }
+    await giveUp(folder);
+    await assertExact(folder, configPath);
+  });
+});
+
+async function giveUp(folder: string): Promise<void> {
+  await using state = await openState({ url: undefined, directory: folder });
+  assert.equal((await state.resetChunks({ exportName: "t" })).length, 1);
+}
+
+/** Every setting whose edit between a crash and the next run would mix two plans. */
+const VARIANTS: Record<string, string> = {
+  range: RANGE,
+  "other size": RANGE.replace("chunk_size: 20", "chunk_size: 7"),
+  key: RANGE.replace("chunk_column: id", "chunk_by_key: id"),
+  full: "table: t\nformat: parquet\ndestination: {type: local, path: out}",
+  incremental: "table: t\nmode: incremental\ncursor_column: at\nformat: parquet\ndestination: {type: local, path: out}",
+  csv: RANGE.replace("parquet", "csv"),
+  compression: `${RANGE}\ncompression: snappy`,
+  destination: RANGE.replace("path: out", "path: elsewhere"),
+  "other rows": RANGE.replace("table: t", 'query: "SELECT * FROM t WHERE id > 30"'),
+  "other columns": RANGE.replace("table: t", 'query: "SELECT id, at FROM t"'),
+};
+
+for (const [was, before] of Object.entries(VARIANTS)) {
+  for (const [now, after] of Object.entries(VARIANTS)) {
+    if (was === now) continue;
+    Deno.test(`a run killed as '${was}' is not continued as '${now}'`, async () => {
+      await using folder = await temporaryFolder();
+      fill(folder.path);
+      const configPath = await writeConfig(folder.path, before);
+      const faults = new Faults(0, "kill");
+      await runEngine({ configPath, faults, onEvent: (event) => faults.dead ||= event.kind === "slice_started" }).catch(
+        () => {},
+      );
+      await writeConfig(folder.path, after);
+      for (let i = 0; i < 2; i++) {
+        const refused = (await runEngine({ configPath })).per_export[0]!;
+        assert.match(refused.error?.code ?? "", /^RIVET_STATE_(INTERRUPTED_RUN_OWNER_MISMATCH|CHUNK_PLAN_CHANGED)$/);
+      }
+      // The named remedies: undo the edit, or give the run up.
+      await writeConfig(folder.path, before);
+      assert.equal((await runEngine({ configPath })).failed_count, 0);
+      const out = join(folder.path, was === "destination" ? "elsewhere" : "out");
+      const rows = was === "incremental" ? await readThroughAllManifests(out) : await readThroughManifest(out);
+      assert.deepEqual(
+        ids(rows),
+        was === "other rows" ? sourceIds(folder.path).filter((id) => id > 30) : sourceIds(folder.path),
+      );
+    });
+  }
+}
+
+Deno.test("a run given up leaves nothing behind when the next one has run", async () => {
+  await withKilledRun(2, async (folder, configPath) => {
+    await giveUp(folder);
+    const before = new Set((await listNames(join(folder, "out"))).filter((name) => name.includes("_chunk")));
+    await assertExact(folder, configPath);
+    const after = await listNames(join(folder, "out"));
+    assert.ok([...before].every((name) => !after.includes(name)));
+  });
+});
+
+Deno.test("rows refused by a quality rule are judged again by every run, and nothing is published", async () => {
+  await using folder = await temporaryFolder();
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, `${RANGE}\nquality: {row_count_min: 100}`);
+  for (let i = 0; i < 3; i++) {
+    const result = (await runEngine({ configPath })).per_export[0]!;
+    assert.equal(result.error?.code, "RIVET_QUALITY_FAILED");
+    assert.equal(result.error?.exit_code, 3);
+    assert.equal(result.resumable, false);
+    const names = await listNames(join(folder.path, "out"));
+    assert.ok(!names.includes("_SUCCESS") && !names.includes("manifest.json"));
+  }
+});
+
+Deno.test("a rerun replaces the set: fewer files later leave none of the old ones", async () => {
+  await using folder = await temporaryFolder();
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, RANGE);
+  await assertExact(folder.path, configPath);
+  change(folder.path, "DELETE FROM t WHERE id > 15");
+  await assertExact(folder.path, configPath);
+  const names = await listNames(join(folder.path, "out"));
+  assert.equal(names.filter((name) => name.endsWith(".parquet")).length, 1);
+  change(folder.path, "DELETE FROM t");
+  await assertExact(folder.path, configPath);
+});
+
+Deno.test("an empty incremental run moves nothing and takes nothing away", async () => {
+  await using folder = await temporaryFolder();
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, VARIANTS["incremental"]!);
+  await runEngine({ configPath });
+  const before = await listNames(join(folder.path, "out"));
+  const again = (await runEngine({ configPath })).per_export[0]!;
+  assert.deepEqual([again.status, again.rows], ["success", 0]);
+  assert.deepEqual(await listNames(join(folder.path, "out")), before);
+  await using state = await openState({ url: undefined, directory: folder.path });
+  const [cursor] = await state.cursors("t");
+  assert.equal(cursor?.value, "2026-01-28 00:00:00");
+});
