@@ -1,6 +1,7 @@
 // One slice: its rows from the server's response into the sink, no faster than the sink and the throttle allow.
 
 import type { Connection } from "tedious";
+import { RivetError } from "../../errors.ts";
 import { sleep } from "../../runtime.ts";
 import type { ReadOptions, ReadReport, RowSink } from "../source.ts";
 import { runBatch } from "./batch.ts";
@@ -35,6 +36,11 @@ export async function readRows(
       return wait.then(() => throttle(reader));
     },
   });
+  if (report.results !== 1) {
+    throw new RivetError("RIVET_SOURCE_QUERY_FAILED", `The statement gave ${report.results} results instead of one`, {
+      cure: "Make `query:` one SELECT",
+    });
+  }
   return { rows: report.rows, longestStatementMs: report.tookMs, statements: 1 };
 }
 

@@ -253,9 +253,11 @@ export class FakeDatabase implements Disposable {
     }
     if (/sys\.(dm_db_partition_stats|partitions)\b/.test(text)) this.#countRows(text);
     const statement = this.#prepare(db, text);
-    const columns = statement.columns().map(({ name, column, table, database }) => ({
+    const items = splitList(/^SELECT\s+(.*?)\s+FROM\s/is.exec(text)?.[1] ?? "");
+    const columns = statement.columns().map(({ name, column, table, database }, i) => ({
       name: name ?? "",
-      origin: this.#tables.get(`${database}.${table}`.toLowerCase())?.columns.find((c) => c.name === column),
+      origin: this.#tables.get(`${database}.${table}`.toLowerCase())?.columns.find((c) => c.name === column) ??
+        this.#findAggregated(items[i] ?? "", text),
     }));
     const rows = statement.iterate() as unknown as Iterator<SQLOutputValue[]>;
     const peeked: SQLOutputValue[][] = [];
@@ -277,6 +279,15 @@ export class FakeDatabase implements Disposable {
     });
     for (const row of peeked) yield toRow(row);
     for (let next = rows.next(); !next.done; next = rows.next()) yield toRow(next.value);
+  }
+
+  /** The column whose least or greatest value this is: it keeps its type. */
+  #findAggregated(item: string, sql: string): Column | undefined {
+    const name = /^(?:MIN|MAX)\s*\(\s*(\[(?:[^\]]|\]\])*\]|\w+)\s*\)$/i.exec(item)?.[1];
+    if (name === undefined) return undefined;
+    const table = [...this.#tables.values()].find((t) => new RegExp(`\\b${t.name}\\b`, "i").test(sql));
+    const found = table?.columns.find((c) => c.name === unquote(name));
+    return found === undefined ? undefined : { ...found, notNull: false };
   }
 
   #prepare(db: DatabaseSync, sql: string): StatementSync {
