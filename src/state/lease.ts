@@ -72,14 +72,28 @@ export async function assertLease(sql: Sql, { key, holder }: Lease): Promise<voi
   });
 }
 
-/** The row of a run that is ours to write: the lease is held and nobody gave the run up meanwhile. */
+/** The row of a run that is ours to write: the lease of its export is held and nobody gave the run up meanwhile. */
 export async function assertRunning(sql: Sql, runId: string, lease: Lease): Promise<Row> {
   await assertLease(sql, lease);
-  const row = await first(sql, "SELECT status, max_chunk_attempts, export_name FROM chunk_run WHERE run_id = ?", [
-    runId,
-  ]);
-  if (row === null || row["status"] !== "in_progress") throw runGone(runId, lease.key);
+  const row = await first(
+    sql,
+    "SELECT max_chunk_attempts, export_name FROM chunk_run WHERE run_id = ? AND status = 'in_progress' AND export_name = ? AND source = ?",
+    [runId, lease.key.exportName, lease.key.source],
+  );
+  if (row === null) throw runGone(runId, lease.key);
   return row;
+}
+
+/** A lease is leave to write the progress of its own export alone. */
+export function assertSameKey(key: ExportKey, lease: Lease): void {
+  if (key.exportName === lease.key.exportName && key.source === lease.key.source) return;
+  throw new RivetError(
+    "RIVET_INTERNAL_STATE_INVARIANT",
+    `The lease of '${lease.key.exportName}' is for another export`,
+    {
+      where: `export '${key.exportName}'`,
+    },
+  );
 }
 
 export function runGone(runId: string, key: ExportKey): RivetError {

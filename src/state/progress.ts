@@ -4,7 +4,7 @@
 import { RivetError } from "../errors.ts";
 import { count, type Db, first, type Row, type Sql, type SqlValue, text, textOrNull } from "./db.ts";
 import { compileJournal } from "./journal.ts";
-import { assertLease, runGone } from "./lease.ts";
+import { assertLease, assertSameKey, runGone } from "./lease.ts";
 import { putMetric } from "./metrics.ts";
 import { compareCursors } from "./order.ts";
 import { findRun } from "./runs.ts";
@@ -51,11 +51,13 @@ export async function readShape(sql: Sql, key: ExportKey): Promise<Record<string
  */
 export async function commitTask(db: Db, now: string, commit: TaskCommit, lease: Lease): Promise<void> {
   const { runId, key } = commit;
+  assertSameKey(key, lease);
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const changed = await sql.run(
-      "UPDATE chunk_run SET status = 'completed', resumable = 0, updated_at = ? WHERE run_id = ? AND status = 'in_progress'",
-      [now, runId],
+      `UPDATE chunk_run SET status = 'completed', resumable = 0, updated_at = ?
+        WHERE run_id = ? AND status = 'in_progress' AND ${OF_KEY}`,
+      [now, runId, ...keyOf(key)],
     );
     if (changed === 0) {
       if ((await findRun(sql, runId))?.status === "completed") return;

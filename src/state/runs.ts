@@ -3,7 +3,7 @@
 import { RivetError } from "../errors.ts";
 import { count, type Db, first, marks, pieces, type Row, type Sql, type SqlValue, text, textOrNull } from "./db.ts";
 import { compileJournal, reopenJournal } from "./journal.ts";
-import { assertLease, assertRunning, nameRun, runGone } from "./lease.ts";
+import { assertLease, assertRunning, assertSameKey, nameRun, runGone } from "./lease.ts";
 import { countedTotals, forgetParts } from "./ledger.ts";
 import { beginMetric, putMetric, setRunningTotals } from "./metrics.ts";
 import type {
@@ -70,6 +70,7 @@ export async function beginRun(
   slices: Iterable<SliceIntent>,
   lease: Lease,
 ): Promise<void> {
+  assertSameKey(intent.key, lease);
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const open = await openRun(sql, intent.key);
@@ -152,8 +153,8 @@ export async function resumeRun(db: Db, now: string, runId: string, lease: Lease
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const changed = await sql.run(
-      "UPDATE chunk_run SET status = 'in_progress', updated_at = ? WHERE run_id = ? AND resumable = 1",
-      [now, runId],
+      "UPDATE chunk_run SET status = 'in_progress', updated_at = ? WHERE run_id = ? AND resumable = 1 AND export_name = ? AND source = ?",
+      [now, runId, lease.key.exportName, lease.key.source],
     );
     if (changed === 0) throw runGone(runId, lease.key);
     await sql.run(

@@ -7,7 +7,7 @@ import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
 /** How long another process's transaction is waited for. */
 const BUSY_MS = 10_000;
 /** SQLite itself waits only this long, so that the program's other work goes on in between. */
-const BUSY_STEP_MS = 100;
+const BUSY_STEP_MS = 20;
 const INSERT_VALUES = 2_000;
 /** Between so many rows of a long insert the program's other work gets its turn. */
 const INSERT_BREATH_ROWS = 20_000;
@@ -79,7 +79,7 @@ class SqliteDb implements Db {
   }
 
   all(text: string, values: readonly SqlValue[] = []): Promise<Row[]> {
-    return this.#enqueue(() => Promise.resolve(this.#rows(text, values)));
+    return this.#enqueue(() => this.#waiting(() => this.#rows(text, values)));
   }
 
   run(text: string, values: readonly SqlValue[] = []): Promise<number> {
