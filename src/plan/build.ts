@@ -30,6 +30,8 @@ export interface PlanContext {
   readonly source: Source;
   readonly runtime: Runtime;
   readonly version: string;
+  /** Columns that would lose something are refused. */
+  readonly strict: boolean;
 }
 
 /** One export, or one partition of it. */
@@ -71,7 +73,12 @@ export async function buildTask(
   const where = `export '${unit.name}'`;
   const query = toQuery(entry);
   const { shape, facts } = before;
-  const columns = checkColumns(applyOverrides(shape, entry.columns, source.engine).columns, entry, where);
+  const columns = checkColumns(
+    applyOverrides(shape, entry.columns, source.engine).columns,
+    entry,
+    where,
+    context.strict,
+  );
   const destinationWritten = writtenDestination(entry.destination);
   const startedAt = progress.run === null ? context.runtime.now() : Date.parse(progress.run.startedAt);
   const destination = await resolveDestination(entry.destination, {
@@ -268,7 +275,7 @@ async function timeBounds(
   };
 }
 
-function checkColumns(columns: Shape["columns"], entry: Export, where: string): Shape["columns"] {
+function checkColumns(columns: Shape["columns"], entry: Export, where: string, strict: boolean): Shape["columns"] {
   if (columns.length === 0) {
     throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", "The export has no columns", { where });
   }
@@ -282,7 +289,7 @@ function checkColumns(columns: Shape["columns"], entry: Export, where: string): 
     }
     seen.add(column.name);
   }
-  const bad = columns.filter((c) => c.type === null);
+  const bad = columns.filter((c) => c.type === null || (strict && c.fidelity === "lossy"));
   if (bad.length > 0) {
     throw new RivetError(
       "RIVET_TYPE_UNSAFE_MAPPING",

@@ -2,9 +2,11 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import type { Destination } from "../destination/mod.ts";
+import { SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
   buildTask,
+  checkRules,
   fromSliceIntent,
   type Slice,
   type StoredPlan,
@@ -71,6 +73,7 @@ function interrupted(unit: Unit): RivetError {
 }
 
 async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecorder): Promise<void> {
+  checkRules(unit.entry);
   // A stream keeps no promise about what its reader got, so nothing about it is remembered.
   const isStream = unit.entry.destination.kind === "stdout";
   await using memory = isStream ? await context.openMemoryState() : null;
@@ -153,7 +156,8 @@ async function beginRun(
   const stored = await state.openRun(key);
   const before = await askBeforePicture(source, unit.entry);
   const token = await source.begin(null);
-  const planContext = { config: context.config, source, runtime: context.runtime, version: context.version };
+  const { strict } = context.options;
+  const planContext = { config: context.config, source, runtime: context.runtime, version: context.version, strict };
   const task = await buildTask(planContext, unit, key, { cursor: await state.cursor(key), run: stored }, before);
   await recorder.checkSchema(task);
   const destination = await context.openDestination(task.destination);
@@ -165,6 +169,7 @@ async function beginRun(
     if (stored !== null) {
       return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
     }
+    if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, destination);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {
@@ -226,6 +231,22 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   return { ...run, slices };
+}
+
+/** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */
+async function refuseFreshRun(context: RunContext, unit: Unit, destination: Destination): Promise<void> {
+  if (context.options.force) return;
+  const where = `export '${unit.name}'`;
+  for await (const stored of destination.list(SUCCESS_KEY)) {
+    if (stored.key !== SUCCESS_KEY) continue;
+    throw new RivetError("RIVET_DEST_ALREADY_COMPLETE", `No run to resume, and '${destination.uri}' is complete`, {
+      where,
+    });
+  }
+  throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "No interrupted run to resume", {
+    where,
+    cure: "Run without `--resume` to start one",
+  });
 }
 
 /** Files of runs that will never finish are not part of any picture. */
