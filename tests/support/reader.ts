@@ -29,7 +29,8 @@ export async function readCsv(path: string): Promise<Row[]> {
   return records.map((record) => Object.fromEntries(header!.map((name, i) => [name!, record[i] ?? null])));
 }
 
-function parseCsv(text: string): (string | null)[][] {
+/** Records of a CSV text; a bare empty field is null. */
+export function parseCsv(text: string): (string | null)[][] {
   const rows: (string | null)[][] = [];
   let row: (string | null)[] = [];
   let field = "";
