@@ -103,6 +103,8 @@ export interface ReadOptions {
   readonly throttleMs: number;
   /** A longer value is refused before it is held; absent = no limit. Sources that pass values on in pieces leave it to the core. */
   readonly maxValueBytes?: number;
+  /** Wire forms of the statement's first columns, as described: where the engine can tell, a statement that now yields others is refused. */
+  readonly wires?: readonly string[];
   readonly signal: AbortSignal;
 }
 

@@ -98,6 +98,7 @@ const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
   [POSTGRES_OID.uuid, { wire: "uuid", type: { kind: "uuid" }, fidelity: "exact" }],
 ]);
 
+/** Selected as text: the wire form of a column then follows from its type alone. */
 const ENUM_FORM: Form = { wire: "text", type: { kind: "enum" }, fidelity: "compatible" };
 
 const DECIMAL_PRECISION_MAX = 76;
@@ -136,7 +137,7 @@ export function mapPostgres(column: PostgresColumn): PostgresMapping {
   const name = quotePostgres(column.name);
   const { type, typmod } = undressDomain(column.type, column.typmod);
   const form = formOf(type, typmod);
-  if (form !== null) return { ...form, select: name, warnings: [] };
+  if (form !== null) return { ...form, select: type.kind === "enum" ? `${name}::text` : name, warnings: [] };
   if (type.element !== null) return mapArray(name, type.element, typmod);
   if (type.oid === POSTGRES_OID.int2vector) {
     return { ...listOf(FORMS.get(POSTGRES_OID.int2)!), select: `${name}::int2[]`, warnings: [] };
@@ -173,7 +174,8 @@ function mapArray(name: string, element: PostgresType, typmod: number): Postgres
   const form = formOf(inner.type, inner.typmod);
   // A cast takes the domain off every element, so that the array says what it holds.
   if (form !== null) {
-    const select = element.base === null ? name : `${name}::${typeName(inner.type)}[]`;
+    const plain = element.base === null && element.kind !== "enum";
+    const select = plain ? name : `${name}::${typeName(inner.type)}[]`;
     return { ...listOf(form), select, warnings: [] };
   }
   if (inner.type.kind === "pseudo" || inner.type.element !== null) return asText(name, []);
@@ -182,7 +184,7 @@ function mapArray(name: string, element: PostgresType, typmod: number): Postgres
   return { ...listOf(text), select: `${name}::text[]`, warnings };
 }
 
-/** Only for types whose binary form is known: they live in `pg_catalog`, or are enums and then read as text. */
+/** For types whose binary form is known: all but the enums live in `pg_catalog`. */
 function typeName(type: PostgresType): string {
   return type.kind === "enum" ? "text" : `pg_catalog.${quotePostgres(type.name)}`;
 }

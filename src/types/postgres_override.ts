@@ -222,7 +222,7 @@ function fromText(name: string, type: LogicalType): Changes {
     case "interval":
       return cast("interval", "interval");
     case "enum":
-      return { wire: "text", select: name, fidelity: "compatible" };
+      return { wire: "text", select: `${name}::text`, fidelity: "compatible" };
     case "binary":
       return { wire: "bytea", select: `convert_to(${name}, 'UTF8')`, fidelity: "compatible" };
     default:
