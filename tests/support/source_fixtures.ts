@@ -9,6 +9,7 @@ import {
   type SourceConnection,
 } from "../../src/source/mod.ts";
 import { temporaryFolder } from "./files.ts";
+import { listMssqlServers } from "./mssql.ts";
 import { openMysqlServers, withMysqlDatabase } from "./mariadb.ts";
 import { type Major, openPostgresServer, withDatabase } from "./postgres.ts";
 
@@ -56,7 +57,7 @@ const v = (name: string, declared: string, literal: string, type: string, text: 
 
 /** All engines; one without a server has `withDatabase: null`. */
 export async function listSourceFixtures(): Promise<SourceFixture[]> {
-  return [sqlite(), await postgres(12), await postgres(18), ...await mysql()];
+  return [sqlite(), await postgres(12), await postgres(18), ...await mysql(), ...mssql()];
 }
 
 function sqlite(): SourceFixture {
@@ -187,4 +188,92 @@ async function mysql(): Promise<SourceFixture[]> {
         (db) => body({ open: opener({ engine: "mysql", ...db.connection }), run: db.run }),
       ))
   );
+}
+
+/** The fake always, a real server where there is one. */
+function mssql(): SourceFixture[] {
+  return listMssqlServers().map((server) => ({
+    name: `mssql ${server.name}`,
+    engine: "mssql",
+    async withDatabase(body) {
+      await using db = await server.openDatabase();
+      await body({ open: opener({ engine: "mssql", ...db.connection }), run: db.run });
+    },
+    integer: "bigint",
+    text: "nvarchar(max)",
+    binary: "varbinary(max)",
+    longText: (count) => `REPLICATE(CONVERT(nvarchar(max), N'x'), ${count})`,
+    longBinary: (count) => `CONVERT(varbinary(max), REPLICATE(CONVERT(varchar(max), 'x'), ${count}))`,
+    slow: "WAITFOR DELAY '00:00:20'; SELECT N'x' AS x",
+    values: [
+      v("a_bool", "bit", "1", "bool", "true"),
+      v("a_bigint", "bigint", "9223372036854775807", "int64", "9223372036854775807"),
+      v("a_low_bigint", "bigint", "-9223372036854775808", "int64", "-9223372036854775808"),
+      v("an_int", "int", "-2147483648", "int32", "-2147483648"),
+      v("a_small", "smallint", "-32768", "int16", "-32768"),
+      v("a_tiny", "tinyint", "255", "int16", "255"),
+      v("a_double", "float", "1.7976931348623157e308", "float64", "1.7976931348623157e308"),
+      v("a_fraction", "float", "0.1", "float64", "0.1"),
+      v("a_real", "real", "0.1", "float32", "0.1"),
+      v(
+        "a_decimal",
+        "decimal(38,10)",
+        "CAST('-1234567890123456789012345678.0123456789' AS decimal(38,10))",
+        "decimal(38,10)",
+        "-1234567890123456789012345678.0123456789",
+      ),
+      v(
+        "a_money",
+        "money",
+        "CAST('-922337203685477.5808' AS money)",
+        "decimal(19,4)",
+        "-922337203685477.5808",
+      ),
+      v("a_date", "date", "CAST('2024-02-29' AS date)", "date", "2024-02-29"),
+      v("a_first_date", "date", "CAST('0001-01-01' AS date)", "date", "0001-01-01"),
+      v("a_time", "time(6)", "CAST('23:59:59.999999' AS time(6))", "time_us", "23:59:59.999999"),
+      v("a_fine_time", "time(7)", "CAST('23:59:59.9999999' AS time(7))", "time_ns", "23:59:59.999999900"),
+      v(
+        "a_datetime",
+        "datetime",
+        "CAST('2024-02-29T12:30:00.003' AS datetime)",
+        "timestamp_us",
+        "2024-02-29T12:30:00.003000",
+      ),
+      v(
+        "a_timestamp",
+        "datetime2(6)",
+        "CAST('9999-12-31T23:59:59.999999' AS datetime2(6))",
+        "timestamp_us",
+        "9999-12-31T23:59:59.999999",
+      ),
+      v(
+        "a_fine_timestamp",
+        "datetime2(7)",
+        "CAST('2024-02-29T12:30:00.1234567' AS datetime2(7))",
+        "timestamp_ns",
+        "2024-02-29T12:30:00.123456700",
+      ),
+      v(
+        "an_instant",
+        "datetimeoffset(3)",
+        "CAST('2024-02-29T12:30:00.001+02:00' AS datetimeoffset(3))",
+        "timestamp_us_utc",
+        "2024-02-29T10:30:00.001000Z",
+      ),
+      v("a_text", "nvarchar(100)", "N'grüße, \"漢字\" 🦀'", "string", 'grüße, "漢字" 🦀'),
+      v("a_narrow_text", "varchar(100)", "N'grüße'", "string", "grüße"),
+      v("an_empty_text", "nvarchar(max)", "N''", "string", ""),
+      v("a_binary", "varbinary(10)", "0x00ff10", "binary", "00ff10"),
+      v("an_empty_binary", "varbinary(max)", "0x", "binary", ""),
+      v("an_xml", "xml", "N'<a>ž</a>'", "string", "<a>ž</a>"),
+      v(
+        "a_uuid",
+        "uniqueidentifier",
+        "CAST('123E4567-E89B-12D3-A456-426614174000' AS uniqueidentifier)",
+        "uuid",
+        "123e4567-e89b-12d3-a456-426614174000",
+      ),
+    ],
+  }));
 }

@@ -1,6 +1,7 @@
 // A small SQL Server behind the fake: tables kept in SQLite files, snapshots by its write-ahead log, a catalog, and typed results.
 
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { sleep } from "../../../src/runtime.ts";
 import type { Answer, FakeSession, Step } from "./connection.ts";
 import { defineFunctions, readLiteral, splitBatch, translate } from "./tsql.ts";
 import { parseType, type WireValue } from "./types.ts";
@@ -118,15 +119,17 @@ export class FakeDatabase implements Disposable {
   *#answer(sql: string, session: FakeSession): Generator<Step> {
     const db = this.#session(session.spid);
     try {
-      for (const statement of splitBatch(sql)) yield* this.#run(db, statement);
+      for (const statement of splitBatch(sql)) yield* this.#run(db, statement, session.signal);
     } catch (error) {
       yield toMessage(error as Error);
     }
   }
 
-  *#run(db: DatabaseSync, sql: string): Generator<Step> {
+  *#run(db: DatabaseSync, sql: string, signal: AbortSignal): Generator<Step> {
     const plain = sql.replace(/^IF @@TRANCOUNT > 0\s+/i, "");
     if (/^SET\s/i.test(plain)) return;
+    const delay = /^WAITFOR DELAY '(\d+):(\d+):(\d+)'$/i.exec(plain);
+    if (delay !== null) return yield { kind: "wait", until: toTimer(delay, signal) };
     if (/^BEGIN TRAN/i.test(plain)) {
       db.exec("BEGIN");
       yield { kind: "transaction", change: "BEGIN" };
@@ -356,6 +359,12 @@ export class FakeDatabase implements Disposable {
       this.#admin.prepare("INSERT INTO sys.allocation_units VALUES (?, 1, ?)").run(id, pages);
     }
   }
+}
+
+/** Ends early when the statement is stopped, so that no timer is left. */
+function toTimer([, hours, minutes, seconds]: RegExpExecArray, signal: AbortSignal): Promise<void> {
+  const ms = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
+  return sleep(ms, signal).catch(() => {});
 }
 
 function toMessage(error: Error): Step {

@@ -182,6 +182,7 @@ export function defineFunctions(
   define("OBJECT_ID", (name) => objectId(String(name)));
   define("SCHEMA_NAME", (id) => id === null || id === undefined ? "dbo" : String(id).replace(/^\d+:/, ""));
   define("DB_ID", () => 5n);
+  define("REPLICATE", (text, count) => String(text).repeat(Number(count)));
   define("DB_NAME", () => "shop");
   define("DATABASEPROPERTYEX", () => "latin");
   define("COLLATIONPROPERTY", (name) => name === null ? null : CODE_PAGES[String(name)] ?? null);
