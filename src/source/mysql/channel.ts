@@ -34,6 +34,7 @@ function trustsSystemRoots(options: TlsOptions): boolean {
 async function dialDeno(target: Target, signal: AbortSignal): Promise<Channel> {
   const conn = await Deno.connect({ hostname: target.host, port: target.port, signal });
   conn.setNoDelay(true);
+  conn.setKeepAlive(true);
   return denoChannel(conn, () => Deno.startTls(conn, { hostname: target.host }));
 }
 
@@ -64,7 +65,7 @@ function denoChannel(conn: Deno.Conn, upgrade: () => Promise<Deno.TlsConn>): Cha
 
 function dialNode(target: Target, options: TlsOptions, signal: AbortSignal): Promise<Channel> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: target.host, port: target.port, noDelay: true });
+    const socket = net.connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true });
     const onAbort = () => socket.destroy(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("error", reject);
