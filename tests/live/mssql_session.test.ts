@@ -524,3 +524,19 @@ Deno.test("a server that does not answer an attention loses the connection, not 
   await assert.rejects(source.read("SELECT test", sink, { ...READ, signal: stop.signal }), { message: "enough" });
   assert.equal((await untilMessage(source.rows("SELECT 1"))).code, "RIVET_SOURCE_CONNECTION_LOST");
 });
+
+Deno.test("a column that became another kind since it was described is refused before a row leaves", async () => {
+  await using database = await openFakeDatabase();
+  await database.run("CREATE TABLE t (a varbinary(9), b int)");
+  await database.run("INSERT INTO t VALUES (0x61, 1)");
+  await using source = await database.open();
+  const sql = "SELECT [a], [b] FROM t";
+  assert.equal((await source.read(sql, keepRows(), { ...READ, wires: ["bytes", "text"] })).rows, 1);
+  for (const wires of [["text", "text"], ["bytes", "bytes"], ["bytes", "text", "text"]]) {
+    const sink = keepRows();
+    const error = await untilMessage(source.read(sql, sink, { ...READ, wires }));
+    assert.equal(error.code, "RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ");
+    assert.equal(sink.bytes, 0);
+  }
+  assert.deepEqual(await source.rows("SELECT 1"), [["1"]]);
+});

@@ -33,11 +33,15 @@ export type Layout =
 
 export interface WireColumn {
   readonly name: string;
+  /** What the core calls the wire form of the values: raw bytes, or text. */
+  readonly wire: "bytes" | "text";
   readonly layout: Layout;
 }
 
 /** `wire`: binary and uuid values as raw bytes. `text`: as hex and hyphenated text. */
 export type ValueForm = "wire" | "text";
+
+const BINARY: ReadonlySet<number> = new Set([TDS.BIGVARBIN, TDS.BIGBINARY, TDS.IMAGE, TDS.UDT, TDS.GUID]);
 
 class NotEnough extends Error {}
 
@@ -110,7 +114,7 @@ function parseColumn(cursor: Cursor, form: ValueForm): WireColumn {
   if (type === TDS.TEXT || type === TDS.NTEXT || type === TDS.IMAGE) {
     for (let parts = cursor.byte(); parts > 0; parts--) cursor.text(cursor.short());
   }
-  return { name: cursor.text(cursor.byte()), layout };
+  return { name: cursor.text(cursor.byte()), wire: BINARY.has(type) ? "bytes" : "text", layout };
 }
 
 function parseLayout(cursor: Cursor, type: number, form: ValueForm): Layout {

@@ -18,6 +18,7 @@ export async function readRows(
   timeoutMs: number,
 ): Promise<Omit<ReadReport, "bytesRead">> {
   let rowsPaid = 0;
+  let isChecked = options.wires === undefined;
   /** The wait that the rows since the last one have earned, or nothing. */
   const throttle = (reader: ResponseReader): Promise<void> | void => {
     const rows = reader.rows - rowsPaid;
@@ -31,6 +32,10 @@ export async function readRows(
     maxValueBytes: options.maxValueBytes ?? Infinity,
     signal: options.signal,
     deliver: (reader) => {
+      if (!isChecked && reader.results > 0) {
+        isChecked = true;
+        checkWires(reader, options.wires!);
+      }
       const wait = pour(reader, into);
       if (wait === undefined) return throttle(reader);
       return wait.then(() => throttle(reader));
@@ -42,6 +47,20 @@ export async function readRows(
     });
   }
   return { rows: report.rows, longestStatementMs: report.tookMs, statements: 1 };
+}
+
+/** A column that was text and is bytes now would be taken for the other. */
+function checkWires(reader: ResponseReader, wires: readonly string[]): void {
+  const at = wires.findIndex((wire, i) => reader.columns[i]?.wire !== wire);
+  if (at < 0) return;
+  throw new RivetError(
+    "RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ",
+    `Column ${at + 1} of the statement is no longer read as ${wires[at]}`,
+    {
+      where: `column '${reader.columns[at]?.name ?? at + 1}'`,
+      cure: "Run again: the plan is made from the table as it is now",
+    },
+  );
 }
 
 /** Moves all finished fields into the sink. Synchronous as long as the sink does not ask to wait. */
