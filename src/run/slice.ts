@@ -85,7 +85,8 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
     control: () => control.shift() ?? null,
   };
   try {
-    const report = await source.read(request.sql, sink, { ...request.read, signal });
+    const wires = request.columns.map((column) => column.wire);
+    const report = await source.read(request.sql, sink, { ...request.read, wires, signal });
     control = [];
     const observations = encoder.finish(request.emptyFile);
     await drain();

@@ -15,10 +15,17 @@ import type {
 } from "../source.ts";
 import { type Ask, describeQuery, readFacts } from "./catalog.ts";
 import { openSession, type Session } from "./connect.ts";
+import { describePooler, detectPooler } from "./pooler.ts";
 import { readCursor } from "./read.ts";
 
 export async function openPostgres(connection: ServerConnection, limits: SessionLimits): Promise<PostgresSource> {
-  return new PostgresSource(await openSession(connection, limits), limits);
+  const session = await openSession(connection, limits);
+  try {
+    return new PostgresSource(session, limits, describePooler(await detectPooler(session)));
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 const BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -51,15 +58,10 @@ export class PostgresSource implements Source {
   #inPicture = false;
   #cursors = 0;
 
-  constructor(session: Session, limits: SessionLimits) {
+  constructor(session: Session, limits: SessionLimits, readonly proxy: string | null) {
     this.#session = session;
     this.#settings = settingsOf(limits);
     this.serverVersion = session.serverVersion;
-  }
-
-  /** The process the server named at login; a proxy names one of its own making. */
-  get loginProcessId(): number {
-    return this.#session.processId;
   }
 
   describe(query: Query): Promise<Shape> {
