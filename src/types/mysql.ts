@@ -11,11 +11,13 @@ export interface MysqlColumn {
   readonly type: number;
   /** The protocol's column flags. */
   readonly flags: number;
-  /** Display length in bytes. */
+  /** Display length, of text in bytes as stored. */
   readonly length: number;
   readonly decimals: number;
   /** Character set the text is stored in, `binary` for bytes, null when unknown. */
   readonly charset: string | null;
+  /** Bytes of the charset's longest character. */
+  readonly characterBytes: number;
   /** MariaDB's name for a type the protocol has no number for: `uuid`, `inet6`, `json`. */
   readonly extended: string | null;
 }
@@ -187,13 +189,13 @@ function decimalPrecision(column: MysqlColumn): number {
   return Math.min(65, Math.max(precision, column.decimals, 1));
 }
 
-/** The server's spelling of a column's type, for columns that the catalog does not list. */
-export function spellMysqlType(column: MysqlColumn): string {
+/** The server's spelling of a column's type, for columns that the catalog does not list. MariaDB still tells display widths. */
+export function spellMysqlType(column: MysqlColumn, mariadb: boolean): string {
   const unsigned = has(column, FLAG.unsigned) ? " unsigned" : "";
   const zerofill = has(column, FLAG.zerofill) ? " zerofill" : "";
   const integer = INTEGERS[column.type];
   if (integer !== undefined) {
-    const width = column.type === TYPE.tiny && column.length === 1 ? "(1)" : "";
+    const width = mariadb || (column.type === TYPE.tiny && column.length === 1) ? `(${column.length})` : "";
     return `${integer.name}${width}${unsigned}${zerofill}`;
   }
   const fraction = column.decimals > 0 && column.decimals <= 6 ? `(${column.decimals})` : "";
@@ -216,7 +218,7 @@ export function spellMysqlType(column: MysqlColumn): string {
     case TYPE.timestamp:
       return `timestamp${fraction}`;
     case TYPE.year:
-      return "year";
+      return mariadb ? `year(${column.length})` : "year";
     case TYPE.bit:
       return `bit(${column.length})`;
     case TYPE.json:
@@ -238,16 +240,25 @@ function spellText(column: MysqlColumn): string {
   if (has(column, FLAG.set) || column.type === TYPE.set) return "set";
   if (isNull(column)) return "null";
   const bytes = column.charset === "binary";
+  const characters = Math.floor(column.length / column.characterBytes);
   switch (column.type) {
     case TYPE.varchar:
     case TYPE.varstring:
-      return bytes ? "varbinary" : "varchar";
+      return `${bytes ? "varbinary" : "varchar"}(${characters})`;
     case TYPE.string:
-      return bytes ? "binary" : "char";
+      return `${bytes ? "binary" : "char"}(${characters})`;
     default:
-      return bytes ? "blob" : "text";
+      return `${SIZES.find(({ bytesMax }) => column.length <= bytesMax)!.name}${bytes ? "blob" : "text"}`;
   }
 }
+
+/** The four sizes of TEXT and BLOB. */
+const SIZES = [
+  { bytesMax: 255, name: "tiny" },
+  { bytesMax: 65_535, name: "" },
+  { bytesMax: 16_777_215, name: "medium" },
+  { bytesMax: Infinity, name: "long" },
+];
 
 /** The parts of a described column that an override looks at and changes. */
 export interface OverridableColumn extends MysqlMapping {

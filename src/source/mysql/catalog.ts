@@ -12,14 +12,14 @@ const BINARY_COLLATION = 63;
 export async function describeQuery(session: Session, query: Query, mariadb: boolean): Promise<Shape> {
   const probe = `SELECT * FROM ${buildFrom("mysql", query)} LIMIT 0`;
   const { fields } = await session.ask(probe);
-  const charsets = await readCharsets(session, probe);
+  const stored = await readStored(session, probe);
   const spellings = query.kind === "table" ? await readSpellings(session, query) : new Map<string, string>();
   return {
     columns: fields.map((field, i): SourceColumn => {
-      const column = toColumn(field, charsets[i] ?? null);
+      const column = toColumn(field, stored[i]);
       return {
         name: field.name,
-        nativeType: spellings.get(field.name) ?? spellMysqlType(column),
+        nativeType: spellings.get(field.name) ?? spellMysqlType(column, mariadb),
         ...mapMysql(column, mariadb),
         notNull: (field.flags & FLAG_NOT_NULL) !== 0,
       };
@@ -27,13 +27,21 @@ export async function describeQuery(session: Session, query: Query, mariadb: boo
   };
 }
 
-function toColumn(field: Field, charset: string | null): MysqlColumn {
-  const { name, type, flags, length, decimals, extended } = field;
-  return { name, type, flags, length, decimals, charset, extended };
+/** How a column's text is stored, whatever it is converted to. */
+interface Stored {
+  readonly charset: string | null;
+  readonly characterBytes: number;
+  readonly length: number;
 }
 
-/** The character set each column is stored in. Definitions tell it only while results are not converted. */
-async function readCharsets(session: Session, probe: string): Promise<(string | null)[]> {
+function toColumn(field: Field, stored: Stored | undefined): MysqlColumn {
+  const { name, type, flags, decimals, extended } = field;
+  const { charset = null, characterBytes = 1, length = field.length } = stored ?? {};
+  return { name, type, flags, decimals, extended, charset, characterBytes, length };
+}
+
+/** Definitions tell the stored character set only while results are not converted. */
+async function readStored(session: Session, probe: string): Promise<Stored[]> {
   await session.ask("SET character_set_results = NULL");
   let fields: readonly Field[];
   try {
@@ -41,15 +49,29 @@ async function readCharsets(session: Session, probe: string): Promise<(string | 
   } finally {
     await session.ask("SET character_set_results = utf8mb4");
   }
-  const ids = [...new Set(fields.map((field) => field.collation))].filter((id) => id !== BINARY_COLLATION);
-  const names = new Map([[BINARY_COLLATION, "binary"]]);
-  if (ids.length > 0) {
-    const { rows } = await session.ask(
-      `SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IN (${ids.join(", ")})`,
-    );
-    for (const [id, name] of rows) if (id !== null && name !== null) names.set(Number(id), name ?? "");
+  const charsets = await readCharsets(session, new Set(fields.map((field) => field.collation)));
+  return fields.map(({ collation, length }) => ({
+    length,
+    ...charsets.get(collation) ?? { charset: null, characterBytes: 1 },
+  }));
+}
+
+type Charset = Pick<Stored, "charset" | "characterBytes">;
+
+async function readCharsets(session: Session, collations: ReadonlySet<number>): Promise<Map<number, Charset>> {
+  const found = new Map<number, Charset>([[BINARY_COLLATION, { charset: "binary", characterBytes: 1 }]]);
+  const ids = [...collations].filter((id) => id !== BINARY_COLLATION);
+  if (ids.length === 0) return found;
+  const { rows } = await session.ask(
+    `SELECT ID, l.CHARACTER_SET_NAME, MAXLEN FROM information_schema.COLLATIONS l
+     JOIN information_schema.CHARACTER_SETS s ON s.CHARACTER_SET_NAME = l.CHARACTER_SET_NAME WHERE ID IN (${
+      ids.join(", ")
+    })`,
+  );
+  for (const [id, charset, bytes] of rows) {
+    found.set(Number(id), { charset: charset ?? null, characterBytes: Number(bytes) });
   }
-  return fields.map((field) => names.get(field.collation) ?? null);
+  return found;
 }
 
 function schemaExpression(schema: string | null): string {

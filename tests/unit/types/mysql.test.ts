@@ -17,7 +17,17 @@ const ENUM = 256;
 const SET = 2048;
 
 function column(type: number, more: Partial<MysqlColumn> = {}): MysqlColumn {
-  return { name: "a`b", type, flags: 0, length: 10, decimals: 0, charset: "binary", extended: null, ...more };
+  return {
+    name: "a`b",
+    type,
+    flags: 0,
+    length: 10,
+    decimals: 0,
+    charset: "binary",
+    characterBytes: 1,
+    extended: null,
+    ...more,
+  };
 }
 
 const N = "`a``b`";
@@ -66,13 +76,20 @@ const MAPPINGS: [MysqlColumn, string, string, string, string, Fidelity][] = [
   ],
   [column(254, { extended: "uuid" }), "uuid", "uuid", "text", N, "exact"],
   [column(254, { extended: "inet6" }), "inet6", "string", "text", N, "compatible"],
-  [column(254, { charset: "utf8mb4" }), "char", "string", "text", N, "exact"],
-  [column(253, { charset: "latin1" }), "varchar", "string", "text", `CONVERT(${N} USING utf8mb4)`, "exact"],
-  [column(253, { charset: null }), "varchar", "string", "text", `CONVERT(${N} USING utf8mb4)`, "exact"],
-  [column(252, { charset: "utf8mb3" }), "text", "string", "text", `CONVERT(${N} USING utf8mb4)`, "exact"],
-  [column(254), "binary", "binary", "bytes", N, "exact"],
-  [column(253), "varbinary", "binary", "bytes", N, "exact"],
-  [column(252), "blob", "binary", "bytes", N, "exact"],
+  [column(254, { charset: "utf8mb4", length: 40, characterBytes: 4 }), "char(10)", "string", "text", N, "exact"],
+  [column(253, { charset: "latin1" }), "varchar(10)", "string", "text", `CONVERT(${N} USING utf8mb4)`, "exact"],
+  [column(253, { charset: null }), "varchar(10)", "string", "text", `CONVERT(${N} USING utf8mb4)`, "exact"],
+  [
+    column(252, { charset: "utf8mb3", length: 65535, characterBytes: 3 }),
+    "text",
+    "string",
+    "text",
+    `CONVERT(${N} USING utf8mb4)`,
+    "exact",
+  ],
+  [column(254), "binary(10)", "binary", "bytes", N, "exact"],
+  [column(253), "varbinary(10)", "binary", "bytes", N, "exact"],
+  [column(252, { length: 4294967295 }), "longblob", "binary", "bytes", N, "exact"],
   [column(254, { charset: "utf8mb4", flags: ENUM }), "enum", "enum", "text", N, "compatible"],
   [column(254, { charset: "utf8mb4", flags: SET }), "set", "enum", "text", N, "compatible"],
   [column(242), "vector", "binary", "bytes", N, "compatible"],
@@ -89,13 +106,18 @@ const MAPPINGS: [MysqlColumn, string, string, string, string, Fidelity][] = [
 Deno.test("every protocol type has its mapping", () => {
   for (const [input, spelled, type, wire, select, fidelity] of MAPPINGS) {
     const mapped = mapMysql(input, false);
-    assert.equal(spellMysqlType(input), spelled);
+    assert.equal(spellMysqlType(input, false), spelled);
     assert.deepEqual(
       [mapped.type === null ? null : formatType(mapped.type), mapped.wire, mapped.select, mapped.fidelity],
       [type, wire, select, fidelity],
       spelled,
     );
   }
+});
+
+Deno.test("MariaDB's display widths are part of its spelling", () => {
+  assert.equal(spellMysqlType(column(3, { length: 11 }), true), "int(11)");
+  assert.equal(spellMysqlType(column(13, { length: 4 }), true), "year(4)");
 });
 
 Deno.test("MariaDB writes geometry without the option it does not know", () => {
