@@ -3,7 +3,8 @@
 export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
 export { type ExpectedObject, findDamage, listByKey } from "./check.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
-export { openDestination, type OpenOptions } from "./open.ts";
+export { openDestination, withCredentials } from "./open.ts";
+export type { OpenOptions } from "./options.ts";
 export {
   type AzureLocation,
   destinationHosts,

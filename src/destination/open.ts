@@ -2,41 +2,36 @@
 
 import type { Destination } from "./destination.ts";
 import { openLocal } from "./local.ts";
+import type { OpenOptions } from "./options.ts";
 import { checkLocation, type ResolvedDestination } from "./resolved.ts";
 import { openStdout } from "./stdout.ts";
-
-export interface OpenOptions {
-  /** Reads the secrets anew when they have expired. @default `withCredentials` with this process's environment */
-  readonly refresh?: () => Promise<ResolvedDestination>;
-  /** Told once per cause: a credential about to expire, a clock that is wrong, an upload that could not be taken back. */
-  readonly onWarning?: (message: string) => void;
-  /** The first blocks of a large object have this many bytes. @default 8 MiB */
-  readonly blockBytes?: number;
-  /** A request without an answer is given up and tried again after this time. @default 60,000 */
-  readonly requestTimeoutMs?: number;
-}
 
 /** Opens a destination. Does no I/O before the first call, but to read the credentials a location only refers to. */
 export async function openDestination(resolved: ResolvedDestination, options: OpenOptions = {}): Promise<Destination> {
   checkLocation(resolved);
+  const ready = await withCredentials(resolved, systemEnv);
   const refresh = options.refresh ?? (() => withCredentials(resolved, systemEnv));
-  switch (resolved.kind) {
+  switch (ready.kind) {
     case "stdout":
       return openStdout();
     case "local":
-      return openLocal(resolved.path);
-    case "s3": {
-      const { openS3, withS3Credentials } = await import("./s3.ts");
-      return openS3(await withS3Credentials(resolved, systemEnv), refresh, options);
+      return openLocal(ready.path);
+    case "s3":
+      return (await import("./s3.ts")).openS3(ready, refresh, options);
+    case "gcs":
+      return (await import("./gcs.ts")).openGcs(ready, refresh, options);
+    case "azure":
+      return (await import("./azure.ts")).openAzure(ready, refresh, options);
+    default: {
+      const never: never = ready;
+      return never;
     }
-    default:
-      throw new Error(`not yet: ${resolved.kind}`);
   }
 }
 
 /**
- * Reads the secrets a location refers to, so that it can travel to a lane, which has no environment and no files.
- * Throws RIVET_CONFIG_SECRET_UNSET and RIVET_DEST_CREDENTIALS_INVALID.
+ * Reads the secrets a location refers to, so that it can travel to a lane, which has no environment and no files. One that holds its
+ * secrets already stays as it is. Throws RIVET_CONFIG_SECRET_UNSET and RIVET_DEST_CREDENTIALS_INVALID.
  */
 export async function withCredentials(
   resolved: ResolvedDestination,
@@ -46,13 +41,16 @@ export async function withCredentials(
     case "stdout":
     case "local":
       return resolved;
-    case "s3": {
-      const { withS3Credentials } = await import("./s3.ts");
-      return await withS3Credentials(resolved, env);
-    }
+    case "s3":
+      return await (await import("./s3.ts")).withS3Credentials(resolved, env);
     case "gcs":
+      return await (await import("./gcs.ts")).withGcsCredentials(resolved);
     case "azure":
-      return resolved;
+      return (await import("./azure.ts")).withAzureCredentials(resolved, env, Date.now());
+    default: {
+      const never: never = resolved;
+      return never;
+    }
   }
 }
 

@@ -15,7 +15,7 @@ import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 import { crcToDecimal, fromHex, toBase64 } from "./digest.ts";
 import { checkKey, QUARANTINE, quarantineKey } from "./key.ts";
-import type { OpenOptions } from "./open.ts";
+import type { OpenOptions } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { ResolvedDestination, S3Location } from "./resolved.ts";
 import { connectS3 } from "./s3_client.ts";

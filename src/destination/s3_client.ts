@@ -2,12 +2,12 @@
 
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { RivetError } from "../errors.ts";
-import type { OpenOptions } from "./open.ts";
+import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
+import { readSecret } from "./secret.ts";
 
 const ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
 
 /** Below this, retries and signatures cope and nobody needs to know. */
 const CLOCK_SKEW_MS_MAX = 240_000;
@@ -142,14 +142,4 @@ async function readChain(location: S3Location, profile: string | null): Promise<
   } finally {
     client.destroy();
   }
-}
-
-/** The value of a named variable; never part of a message. */
-export function readSecret(env: (name: string) => string | undefined, name: string): string {
-  const value = env(name);
-  if (value !== undefined && value !== "") return value;
-  throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The environment variable '${name}' is not set`, {
-    where: "destination",
-    cure: `Set '${name}'`,
-  });
 }

@@ -14,7 +14,7 @@ import {
 import { RivetError } from "../errors.ts";
 import type { Block } from "./blocks.ts";
 import type { PutOptions, StoredObject } from "./destination.ts";
-import { crc32cOf, crcToBase64, crcToDecimal, fromBase64, md5Of, openCrc32c, toHex } from "./digest.ts";
+import { crc32cOf, crcToBase64, crcToDecimal, fromBase64, md5Of, openCrc32c, openMd5, toHex } from "./digest.ts";
 import type { RenewableClient } from "./renew.ts";
 import type { S3Location } from "./resolved.ts";
 import { s3Code } from "./s3_error.ts";
@@ -116,7 +116,8 @@ async function begin(
   }
   store.checksCrc32c ??= checks;
   const UploadId = created.UploadId;
-  const whole = checks && options.expected === undefined ? await openCrc32c() : null;
+  // Where the store compares the whole, what the producer knows is enough; where it cannot, this side compares.
+  const whole = checks === (options.expected === undefined) ? checks ? await openCrc32c() : openMd5() : null;
 
   return {
     putBlock: async (block, signal) => {
@@ -126,6 +127,9 @@ async function begin(
     complete: async (sent, size, signal) => {
       const crc32c = !checks ? null : whole?.digest() ?? crcToBase64(options.expected!().crc32c);
       const etag = checks ? null : tagOf(sent);
+      if (!checks && options.expected !== undefined && whole?.digest() !== options.expected().md5) {
+        throw corrupted(store, objectKey, "The store was sent other bytes than were encoded");
+      }
       const answer = await store.clients.call((client) =>
         client.send(
           new CompleteMultipartUploadCommand({
@@ -221,10 +225,12 @@ async function abort(store: S3Store, objectKey: string, UploadId: string | undef
 /** The store has other bytes than were sent: they must not stay under a name that a reader trusts. */
 async function refuseContent(store: S3Store, objectKey: string): Promise<never> {
   await store.remove(objectKey);
-  throw new RivetError("RIVET_DEST_UPLOAD_CORRUPTED", "The store holds other bytes than were sent; they were removed", {
-    where: `s3://${store.bucket}/${objectKey}`,
-    retry: "destination",
-  });
+  throw corrupted(store, objectKey, "The store held other bytes than were sent; they were removed");
+}
+
+function corrupted(store: S3Store, objectKey: string, message: string): RivetError {
+  const where = `s3://${store.bucket}/${objectKey}`;
+  return new RivetError("RIVET_DEST_UPLOAD_CORRUPTED", message, { where, retry: "destination" });
 }
 
 export function plainTag(etag: string | undefined): string {

@@ -1,0 +1,103 @@
+// The Azure Blob client as rivet sets it up, and the key or signature it is given.
+
+import {
+  AnonymousCredential,
+  BlobServiceClient,
+  type ContainerClient,
+  StorageSharedKeyCredential,
+} from "@azure/storage-blob";
+import { RivetError } from "../errors.ts";
+import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
+import { type AzureAuth, azureEndpoint, type AzureLocation } from "./resolved.ts";
+import { readSecret } from "./secret.ts";
+
+const ATTEMPTS = 5;
+const RETRY_DELAY_MS = 200;
+const RETRY_DELAY_MS_MAX = 10_000;
+
+/** A signature that ends sooner is worth a word before a long run. */
+const SAS_SOON_MS = 60 * 60_000;
+
+export function connectAzure(location: AzureLocation, options: OpenOptions): ContainerClient {
+  const { auth } = location;
+  const url = azureEndpoint(location) + (auth.kind === "sas" ? `?${auth.token}` : "");
+  const service = new BlobServiceClient(url, toCredential(location), {
+    retryOptions: {
+      maxTries: ATTEMPTS,
+      retryDelayInMs: RETRY_DELAY_MS,
+      maxRetryDelayInMs: RETRY_DELAY_MS_MAX,
+      tryTimeoutInMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    },
+    userAgentOptions: { userAgentPrefix: "rivet" },
+  });
+  return service.getContainerClient(location.container);
+}
+
+function toCredential({ auth, accountName }: AzureLocation): StorageSharedKeyCredential | AnonymousCredential {
+  switch (auth.kind) {
+    case "anonymous":
+    case "sas":
+      return new AnonymousCredential();
+    case "key":
+      return new StorageSharedKeyCredential(accountName ?? "", auth.key);
+    case "key_env":
+    case "sas_env":
+      throw new RivetError(
+        "RIVET_INTERNAL_DEST_INVARIANT",
+        "An Azure client was made before its credentials were read",
+      );
+    default: {
+      const never: never = auth;
+      return never;
+    }
+  }
+}
+
+/** Reads the named variable. A signature that has ended is refused here, before any I/O. */
+export function withAzureCredentials(
+  location: AzureLocation,
+  env: (name: string) => string | undefined,
+  nowMs: number,
+): AzureLocation {
+  const { auth } = location;
+  switch (auth.kind) {
+    case "anonymous":
+    case "key":
+    case "sas":
+      return location;
+    case "key_env":
+      return { ...location, auth: { kind: "key", key: readSecret(env, auth.name) } };
+    case "sas_env": {
+      const token = readSecret(env, auth.name).replace(/^\?/, "");
+      const sas: AzureAuth = { kind: "sas", token, expiresAtMs: expiryOf(token) };
+      checkExpiry(sas.expiresAtMs, auth.name, nowMs);
+      return { ...location, auth: sas };
+    }
+    default: {
+      const never: never = auth;
+      return never;
+    }
+  }
+}
+
+/** The end of a signature, in milliseconds since the epoch; null when it names none. */
+export function expiryOf(token: string): number | null {
+  const text = new URLSearchParams(token).get("se");
+  const time = text === null ? NaN : Date.parse(text);
+  return Number.isNaN(time) ? null : time;
+}
+
+function checkExpiry(expiresAtMs: number | null, name: string, nowMs: number): void {
+  if (expiresAtMs === null || expiresAtMs > nowMs) return;
+  throw new RivetError(
+    "RIVET_DEST_CREDENTIALS_INVALID",
+    `The signature in '${name}' ended at ${new Date(expiresAtMs).toISOString()}`,
+    { where: "destination", cure: `Put a new SAS token into '${name}'` },
+  );
+}
+
+/** Says so when a signature ends within the hour. */
+export function warnOfExpiry({ auth }: AzureLocation, nowMs: number, onWarning: OpenOptions["onWarning"]): void {
+  if (auth.kind !== "sas" || auth.expiresAtMs === null || auth.expiresAtMs - nowMs >= SAS_SOON_MS) return;
+  onWarning?.(`the SAS token ends in ${Math.max(0, Math.round((auth.expiresAtMs - nowMs) / 60_000))} min`);
+}
