@@ -1,5 +1,6 @@
 // The state in a SQLite file beside the config. One connection, one transaction at a time; other processes wait for each other in SQLite.
 
+import { pathToFileURL } from "node:url";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { RivetError, type RivetErrorOptions } from "../errors.ts";
 import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
@@ -21,17 +22,38 @@ export interface SqliteOptions {
 
 export async function openSqlite(options: SqliteOptions): Promise<Db> {
   const { path, readOnly = false } = options;
-  await checkPlace(path, readOnly);
-  let database: DatabaseSync;
+  const now = options.now ?? Date.now;
+  if (readOnly) return await openForReading(path, now);
+  if (path !== ":memory:") checkPlace(path);
+  const db = connect(path, path, false, now);
+  return await orClose(db, () => db.prepareFile());
+}
+
+async function openForReading(path: string, now: () => number): Promise<Db> {
   try {
-    database = new DatabaseSync(path, { timeout: BUSY_STEP_MS, readOnly });
+    const db = connect(path, path, true, now);
+    return await orClose(db, () => db.check());
   } catch (error) {
-    throw translate(error, path);
+    // A WAL database cannot be read where SQLite may not make its shared-memory file, unless it is told that nobody writes.
+    // That holds when nothing waits in a WAL to be moved into the file.
+    if (!(error instanceof RivetError) || error.code !== "RIVET_STATE_NOT_WRITABLE" || await hasWal(path)) throw error;
+    const db = connect(`${pathToFileURL(path).href}?immutable=1`, path, true, now);
+    return await orClose(db, () => db.check());
   }
-  const db = new SqliteDb(database, path, options.now ?? Date.now);
+}
+
+function connect(name: string, path: string, readOnly: boolean, now: () => number): SqliteDb {
   try {
-    if (!readOnly) await db.prepareFile();
-    else await db.all("SELECT count(*) AS n FROM sqlite_master");
+    return new SqliteDb(new DatabaseSync(name, { timeout: BUSY_STEP_MS, readOnly }), path, now);
+  } catch (error) {
+    const { errcode } = error as { errcode?: number };
+    throw errcode === undefined ? notWritable(path, error, "cannot be opened") : translate(error, path);
+  }
+}
+
+async function orClose(db: SqliteDb, action: () => Promise<void>): Promise<Db> {
+  try {
+    await action();
     return db;
   } catch (error) {
     await db[Symbol.asyncDispose]();
@@ -39,20 +61,28 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
   }
 }
 
-/** Trouble with the path is told apart here: the driver gives no code for it. */
-async function checkPlace(path: string, readOnly: boolean): Promise<void> {
-  if (path === ":memory:") return;
-  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
-  const stat = await Deno.stat(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw notWritable(path, error);
-  });
-  if (stat?.isDirectory) throw notWritable(path, undefined, "is a folder");
-  if (stat !== null || readOnly) return;
-  const parent = await Deno.stat(folder).catch(() => null);
-  if (parent === null || !parent.isDirectory) {
-    throw notWritable(path, undefined, "stands in a folder that does not exist");
+/**
+ * Trouble with the place is told apart here, where it has names; SQLite gives no code for it. A file that exists is not opened:
+ * closing it again would drop the locks that another connection of this process has on it.
+ */
+function checkPlace(path: string): void {
+  try {
+    if (Deno.statSync(path).isDirectory) throw notWritable(path, undefined, "is a folder");
+    return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error instanceof RivetError ? error : notWritable(path, error);
   }
+  try {
+    Deno.openSync(path, { write: true, createNew: true }).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return;
+    if (error instanceof Deno.errors.NotFound) throw notWritable(path, error, "stands in a folder that does not exist");
+    throw notWritable(path, error, "cannot be made");
+  }
+}
+
+function hasWal(path: string): Promise<boolean> {
+  return Deno.stat(`${path}-wal`).then((stat) => stat.size > 0, () => false);
 }
 
 class SqliteDb implements Db {
@@ -68,6 +98,10 @@ class SqliteDb implements Db {
     this.#now = now;
   }
 
+  async check(): Promise<void> {
+    await this.all("SELECT count(*) AS n FROM sqlite_master");
+  }
+
   /** Sets the file up for writing, and finds out now whether it can be written. */
   async prepareFile(): Promise<void> {
     await this.#waiting(() => this.#get("PRAGMA journal_mode = WAL"));
@@ -75,7 +109,12 @@ class SqliteDb implements Db {
     // reported as committed would be pending again while its manifest already names it. FULL waits for the disk.
     this.#database.exec("PRAGMA synchronous = FULL");
     await this.#waiting(() => this.#get("BEGIN IMMEDIATE"));
-    this.#get("ROLLBACK");
+    try {
+      // Only a statement that writes finds a read-only file: BEGIN IMMEDIATE becomes a reading transaction there.
+      this.#get("CREATE TABLE rivet_probe (x)");
+    } finally {
+      this.#get("ROLLBACK");
+    }
   }
 
   all(text: string, values: readonly SqlValue[] = []): Promise<Row[]> {
