@@ -116,8 +116,13 @@ function toError(issue: z.core.$ZodIssue, parsed: Parsed): RivetError {
       cure: near === null ? `Known here: ${knownKeys(path).join(", ")}` : `Did you mean \`${near}\`?`,
     });
   }
-  const isMissing = issue.code === "invalid_type" && issue.message.includes("received undefined");
-  if (isMissing) {
+  if (path.length === 0) {
+    return new RivetError("RIVET_CONFIG_YAML_INVALID", "The config is empty or not a mapping", {
+      where: parsed.where([]),
+      cure: MISSING["source"]!,
+    });
+  }
+  if (valueAt(parsed, path) === undefined) {
     return new RivetError("RIVET_CONFIG_YAML_INVALID", `\`${label}\` is missing`, {
       where: parsed.where(path),
       cure: MISSING[String(path.at(-1))] ?? `Set \`${String(path.at(-1))}\``,
@@ -151,6 +156,13 @@ function valueCure(issue: z.core.$ZodIssue, parsed: Parsed): string {
       : `Did you mean \`${near}\`? Possible: ${values.join(", ")}`;
   }
   return "Correct the value; `rivet schema config` prints what each key takes";
+}
+
+function valueAt(parsed: Parsed, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    parsed.value,
+  );
 }
 
 /** The keys that a place in the config takes. */
