@@ -1,5 +1,5 @@
 // How fast the SQL Server source is, without a SQL Server: a fake in its own process sends narrow rows as fast as it is read.
-// Usage: deno run -A bench/mssql.ts [rows]
+// Usage: deno run -A bench/mssql.ts [rows] [narrow | large]
 
 import { openMssql } from "../src/source/mssql/mod.ts";
 import type { RowSink } from "../src/source/mod.ts";
@@ -20,6 +20,7 @@ const COLUMNS = [
 const TYPES = COLUMNS.map(([, type]) => toWireType(type));
 const BLOCK_ROWS = 1000;
 const RUNS = 5;
+const LARGE_CHARACTERS = 100_000_000;
 
 function* narrowRows(rows: number): Generator<Step> {
   const head = columnsToken(COLUMNS.map(([name], i) => ({ name, wire: TYPES[i]! })));
@@ -49,9 +50,28 @@ function* narrowRows(rows: number): Generator<Step> {
   for (let sent = 0; sent < rows; sent += BLOCK_ROWS) yield { kind: "tokens", bytes: block, rows: BLOCK_ROWS };
 }
 
+/** Rows of one text of 100 million characters, in parts, so that the server holds none of them. */
+function* largeRows(rows: number): Generator<Step> {
+  const type = toWireType("nvarchar(max)");
+  yield { kind: "tokens", bytes: columnsToken([{ name: "body", wire: type }]), rows: 0 };
+  const part = new Uint8Array(4 + 64_000);
+  new DataView(part.buffer).setUint32(0, 64_000, true);
+  for (let i = 4; i < part.length; i += 2) part[i] = 0x78;
+  const head = new Uint8Array(9);
+  head[0] = 0xd1;
+  const parts = Math.ceil(LARGE_CHARACTERS / 32_000);
+  new DataView(head.buffer).setBigUint64(1, BigInt(parts) * 64_000n, true);
+  for (let row = 0; row < rows; row++) {
+    yield { kind: "tokens", bytes: head, rows: 1 };
+    for (let i = 0; i < parts; i++) yield { kind: "tokens", bytes: part, rows: 0 };
+    yield { kind: "tokens", bytes: new Uint8Array(4), rows: 0 };
+  }
+}
+
 function* answer(sql: string): Generator<Step> {
-  const rows = /^SELECT (\d+) narrow/.exec(sql)?.[1];
-  if (rows !== undefined) yield* narrowRows(Number(rows));
+  const [, rows, shape] = /^SELECT (\d+) (narrow|large)/.exec(sql) ?? [];
+  if (shape === "narrow") yield* narrowRows(Number(rows));
+  else if (shape === "large") yield* largeRows(Number(rows));
   else if (sql.includes("@@SPID")) {
     const names = sql.includes("EngineEdition")
       ? ["spid", "version", "edition", "engine", "snapshot", "rcsi"]
@@ -82,7 +102,7 @@ function openNullSink(): RowSink & { bytes: number } {
   };
 }
 
-async function measure(rows: number): Promise<void> {
+async function measure(rows: number, shape: string): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", new URL(import.meta.url).pathname, "--serve"],
     stdin: "piped",
@@ -94,10 +114,11 @@ async function measure(rows: number): Promise<void> {
   await using source = await openMssql(server, { statementTimeoutS: 0, lockTimeoutS: 0, connectTimeoutMs: 5000 });
   const options = { batchRows: 10_000, batchBytes: 32 << 20, throttleMs: 0, signal: new AbortController().signal };
   const rates: number[] = [];
+  console.log(`connected, RSS ${(Deno.memoryUsage().rss / 1048576).toFixed(0)} MiB`);
   for (let run = 0; run < RUNS; run++) {
     const sink = openNullSink();
     const startedAt = performance.now();
-    const report = await source.read(`SELECT ${rows} narrow`, sink, options);
+    const report = await source.read(`SELECT ${rows} ${shape}`, sink, options);
     const seconds = (performance.now() - startedAt) / 1000;
     rates.push(report.rows / seconds);
     console.log(
@@ -116,4 +137,4 @@ async function measure(rows: number): Promise<void> {
 }
 
 if (Deno.args[0] === "--serve") await serve();
-else await measure(Number(Deno.args[0] ?? 1_000_000));
+else await measure(Number(Deno.args[0] ?? 1_000_000), Deno.args[1] ?? "narrow");

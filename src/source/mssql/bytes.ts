@@ -1,14 +1,15 @@
 // Where rows are built: one growable buffer of `lenenc_text` fields. Nothing here knows SQL Server.
 
 const NULL_FIELD = 0xfb;
-/** The buffer goes back to this size after a large value has left it. */
-const USUAL_BYTES = 256 * 1024;
-/** A server's word about a length is believed up to this many bytes; beyond, the bytes themselves must come. */
-const GUESS_MAX = 64 << 20;
+const FIRST_BYTES = 256 * 1024;
+/** A server's word about a length is believed up to this many bytes, which cost nothing before they are written. */
+const GUESS_MAX = 512 << 20;
+/** Writers ask for the most that a piece could become; without this the last piece of a long value would double the buffer. */
+const SLACK_BYTES = 64 * 1024;
 
 /** Length-encoded fields, one after the other. Writers call `ensure` first and then write into `bytes` at `at`. */
 export class FieldBytes {
-  bytes: Uint8Array = new Uint8Array(USUAL_BYTES);
+  bytes: Uint8Array = new Uint8Array(FIRST_BYTES);
   at = 0;
 
   ensure(count: number): void {
@@ -40,7 +41,7 @@ export class FieldBytes {
   /** Opens a field whose length is only guessed; returns its start for `closeField`. */
   openField(lengthGuess: number): number {
     const start = this.at;
-    this.ensure(9 + Math.min(lengthGuess, GUESS_MAX));
+    this.ensure(9 + Math.min(lengthGuess, GUESS_MAX) + SLACK_BYTES);
     this.at += lengthSize(lengthGuess);
     return start;
   }
@@ -58,16 +59,10 @@ export class FieldBytes {
     writeLength(this.bytes, start, length);
   }
 
-  /** Drops the first `count` bytes, which have left. */
+  /** Drops the first `count` bytes, which have left. The buffer keeps its size: the next large value needs it again. */
   drop(count: number): void {
     const rest = Math.max(0, this.at - count);
-    if (this.bytes.length > 4 * USUAL_BYTES && rest < USUAL_BYTES) {
-      const smaller = new Uint8Array(USUAL_BYTES);
-      smaller.set(this.bytes.subarray(count, this.at));
-      this.bytes = smaller;
-    } else if (rest > 0) {
-      this.bytes.copyWithin(0, count, this.at);
-    }
+    if (rest > 0) this.bytes.copyWithin(0, count, this.at);
     this.at = rest;
   }
 

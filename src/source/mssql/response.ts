@@ -32,12 +32,17 @@ export class ResponseReader {
   readonly #form: ValueForm;
   readonly #maxValueBytes: number;
   readonly #out = new FieldBytes();
+  /** What is being read, from `#at` to `#end`: a chunk itself, or `#joined` when the chunk before it left a rest. */
   #input: Uint8Array = new Uint8Array(0);
   #at = 0;
+  #end = 0;
+  #joined: Uint8Array = new Uint8Array(64 * 1024);
   #passed: Uint8Array[] = [];
   /** The column being read; -1 between rows. */
   #column = -1;
+  /** One bit a column, set for NULL, in rows that have it. */
   #nulls: Uint8Array | null = null;
+  #bitmap: Uint8Array = new Uint8Array(0);
   #open: OpenValue | null = null;
 
   constructor(form: ValueForm, maxValueBytes: number) {
@@ -47,22 +52,24 @@ export class ResponseReader {
 
   /** Reads as far as the bytes go. The chunk may be kept until the next call. */
   feed(chunk: Uint8Array): void {
-    const rest = this.#input.length - this.#at;
+    const rest = this.#end - this.#at;
     if (rest === 0) {
       this.#input = chunk;
     } else {
-      const joined = new Uint8Array(rest + chunk.length);
-      joined.set(this.#input.subarray(this.#at));
+      const needed = rest + chunk.length;
+      const joined = this.#joined.length >= needed ? this.#joined : new Uint8Array(2 * needed);
+      joined.set(this.#input.subarray(this.#at, this.#end));
       joined.set(chunk, rest);
-      this.#input = joined;
+      this.#joined = this.#input = joined;
     }
     this.#at = 0;
-    while (this.#at < this.#input.length && (this.#column >= 0 ? this.#readRow() : this.#readToken()));
+    this.#end = rest + chunk.length;
+    while (this.#at < this.#end && (this.#column >= 0 ? this.#readRow() : this.#readToken()));
   }
 
   /** The response has ended. */
   end(): void {
-    invariant(this.#column < 0 && this.#at === this.#input.length, "A response ended inside a token");
+    invariant(this.#column < 0 && this.#at === this.#end, "A response ended inside a token");
   }
 
   /** No field leaves any more, also not to a sink that was still waiting. Nothing may be fed after this. */
@@ -104,16 +111,18 @@ export class ResponseReader {
     }
     if (type === TOKEN.NBCROW) {
       const bytes = (this.columns.length + 7) >> 3;
-      if (this.#at + 1 + bytes > input.length) return false;
-      this.#nulls = input.slice(this.#at + 1, this.#at + 1 + bytes);
+      if (this.#at + 1 + bytes > this.#end) return false;
+      this.#bitmap.set(input.subarray(this.#at + 1, this.#at + 1 + bytes));
+      this.#nulls = this.#bitmap;
       this.#at += 1 + bytes;
       this.#column = 0;
       return true;
     }
     if (type === TOKEN.COLMETADATA) {
-      const parsed = parseColumns(input, this.#at + 1, input.length, this.#form);
+      const parsed = parseColumns(input, this.#at + 1, this.#end, this.#form);
       if (parsed === null) return false;
       this.columns = parsed.columns;
+      this.#bitmap = new Uint8Array((parsed.columns.length + 7) >> 3);
       this.results++;
       this.#at = parsed.at;
       return true;
@@ -124,8 +133,8 @@ export class ResponseReader {
   #passToken(type: number): boolean {
     const input = this.#input;
     const from = this.#at;
-    const length = toTokenBytes(input, from, type);
-    if (length === null || from + length > input.length) return false;
+    const length = toTokenBytes(input, from, this.#end, type);
+    if (length === null || from + length > this.#end) return false;
     this.#passed.push(input.slice(from, from + length));
     this.#at = from + length;
     return true;
@@ -150,6 +159,7 @@ export class ResponseReader {
   #readField(layout: Layout): boolean {
     const input = this.#input;
     const at = this.#at;
+    const end = this.#end;
     const out = this.#out;
     if (this.#open !== null) return this.#readParts(this.#open);
     if (this.#nulls !== null && (this.#nulls[this.#column >> 3]! & (1 << (this.#column & 7))) !== 0) {
@@ -158,29 +168,29 @@ export class ResponseReader {
     }
     switch (layout.kind) {
       case "byte_length": {
-        if (at + 1 > input.length) return false;
+        if (at + 1 > end) return false;
         const length = input[at]!;
-        if (at + 1 + length > input.length) return false;
+        if (at + 1 + length > end) return false;
         if (length === 0) out.putNull();
         else this.#putShort(layout.put, at + 1, length);
         this.#at = at + 1 + length;
         return true;
       }
       case "fixed":
-        if (at + layout.bytes > input.length) return false;
+        if (at + layout.bytes > end) return false;
         if (layout.put === null) out.putNull();
         else this.#putShort(layout.put, at, layout.bytes);
         this.#at = at + layout.bytes;
         return true;
       case "short_length": {
-        if (at + 2 > input.length) return false;
+        if (at + 2 > end) return false;
         const length = input[at]! | (input[at + 1]! << 8);
         if (length === 0xffff) {
           out.putNull();
           this.#at = at + 2;
           return true;
         }
-        if (at + 2 + length > input.length) return false;
+        if (at + 2 + length > end) return false;
         const guess = length / layout.unitBytes | 0;
         const start = out.openField(guess);
         layout.decoder.put(out, input, at + 2, at + 2 + length);
@@ -190,9 +200,9 @@ export class ResponseReader {
         return true;
       }
       case "variant": {
-        if (at + 4 > input.length) return false;
+        if (at + 4 > end) return false;
         const length = readUint32(input, at);
-        if (at + 4 + length > input.length) return false;
+        if (at + 4 + length > end) return false;
         if (length === 0) out.putNull();
         else {
           const start = out.openField(length);
@@ -219,7 +229,7 @@ export class ResponseReader {
 
   #openParts(layout: Streamed): boolean {
     const at = this.#at;
-    if (at + 8 > this.#input.length) return false;
+    if (at + 8 > this.#end) return false;
     const low = readUint32(this.#input, at);
     const high = readUint32(this.#input, at + 4);
     this.#at = at + 8;
@@ -236,7 +246,7 @@ export class ResponseReader {
   #openPointer(layout: Streamed): boolean {
     const at = this.#at;
     const input = this.#input;
-    if (at + 1 > input.length) return false;
+    if (at + 1 > this.#end) return false;
     const pointer = input[at]!;
     if (pointer === 0) {
       this.#out.putNull();
@@ -244,7 +254,7 @@ export class ResponseReader {
       return true;
     }
     const lengthAt = at + 1 + pointer + 8;
-    if (lengthAt + 4 > input.length) return false;
+    if (lengthAt + 4 > this.#end) return false;
     const total = readUint32(input, lengthAt);
     this.#at = lengthAt + 4;
     this.#openValue(layout, total, total);
@@ -263,7 +273,7 @@ export class ResponseReader {
     const input = this.#input;
     for (;;) {
       if (open.left > 0) {
-        const to = Math.min(input.length, this.#at + open.left);
+        const to = Math.min(this.#end, this.#at + open.left);
         layout.decoder.put(this.#out, input, this.#at, to);
         open.left -= to - this.#at;
         this.#at = to;
@@ -271,7 +281,7 @@ export class ResponseReader {
         if (open.left > 0) return false;
       }
       if (layout.kind === "pointer") break;
-      if (this.#at + 4 > input.length) return false;
+      if (this.#at + 4 > this.#end) return false;
       open.left = readUint32(input, this.#at);
       this.#at += 4;
       if (open.left === 0) break;
@@ -303,7 +313,7 @@ function toColumnError(error: unknown, name: string): unknown {
 }
 
 /** Length of a token that is not a row, its type byte included; null when its length is not here yet. */
-function toTokenBytes(input: Uint8Array, at: number, type: number): number | null {
+function toTokenBytes(input: Uint8Array, at: number, end: number, type: number): number | null {
   switch (type) {
     case 0xfd:
     case 0xfe:
@@ -313,7 +323,7 @@ function toTokenBytes(input: Uint8Array, at: number, type: number): number | nul
       return 5;
     case 0xe4: // SESSIONSTATE
     case 0xee: // FEDAUTHINFO
-      return at + 5 > input.length ? null : 5 + readUint32(input, at + 1);
+      return at + 5 > end ? null : 5 + readUint32(input, at + 1);
     case 0xa4: // TABNAME
     case 0xa5: // COLINFO
     case 0xa9: // ORDER
@@ -322,7 +332,7 @@ function toTokenBytes(input: Uint8Array, at: number, type: number): number | nul
     case 0xad: // LOGINACK
     case 0xe3: // ENVCHANGE
     case 0xed: // SSPI
-      return at + 3 > input.length ? null : 3 + (input[at + 1]! | (input[at + 2]! << 8));
+      return at + 3 > end ? null : 3 + (input[at + 1]! | (input[at + 2]! << 8));
     default:
       throw new RivetError(
         "RIVET_SOURCE_QUERY_FAILED",
