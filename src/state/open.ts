@@ -46,7 +46,7 @@ export function parsePlace(url: string | undefined, directory: string): Place {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
   if (scheme === "postgres" || scheme === "postgresql") return { kind: "postgres", url: parseUrl(url) };
   if (scheme === "sqlite") {
-    const path = url.slice("sqlite:".length).replace(/^\/\/(?=\/|[^/])/, "");
+    const path = url.slice("sqlite:".length).replace(/^\/\//, "");
     if (path === ":memory:") return { kind: "sqlite", path };
     if (path !== "") return { kind: "sqlite", path: isAbsolute(path) ? path : join(directory, path) };
     throw unsupported("'RIVET_STATE_URL' names no file after 'sqlite:'");

@@ -9,6 +9,7 @@ import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
 const BUSY_MS = 10_000;
 /** SQLite itself waits only this long, so that the program's other work goes on in between. */
 const BUSY_STEP_MS = 20;
+const PAGE_BYTES_MIN = 512;
 const INSERT_VALUES = 2_000;
 /** Between so many rows of a long insert the program's other work gets its turn. */
 const INSERT_BREATH_ROWS = 20_000;
@@ -67,7 +68,10 @@ async function orClose(db: SqliteDb, action: () => Promise<void>): Promise<Db> {
  */
 function checkPlace(path: string): void {
   try {
-    if (Deno.statSync(path).isDirectory) throw notWritable(path, undefined, "is a folder");
+    const { isDirectory, size } = Deno.statSync(path);
+    if (isDirectory) throw notWritable(path, undefined, "is a folder");
+    // SQLite takes a file below its least page size for a new one and would write over it.
+    if (size > 0 && size < PAGE_BYTES_MIN) throw corrupt(path);
     return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error instanceof RivetError ? error : notWritable(path, error);
@@ -299,7 +303,7 @@ function translate(error: unknown, location: string): RivetError {
       return notWritable(location, error);
     case CORRUPT:
     case NOTADB:
-      return new RivetError("RIVET_STATE_FILE_CORRUPT", "The state file is not a sound SQLite database", options);
+      return corrupt(location, error);
     case FULL:
       return new RivetError("RIVET_STATE_BACKEND_FAILED", "The disk of the state file is full", {
         ...options,
@@ -310,6 +314,13 @@ function translate(error: unknown, location: string): RivetError {
       return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state failed: ${what}`, options);
     }
   }
+}
+
+function corrupt(location: string, cause?: unknown): RivetError {
+  return new RivetError("RIVET_STATE_FILE_CORRUPT", "The state file is not a sound SQLite database", {
+    where: location,
+    cause,
+  });
 }
 
 function notWritable(location: string, cause: unknown, what = "cannot be written"): RivetError {
