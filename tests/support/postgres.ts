@@ -49,6 +49,7 @@ const HBA = `
 hostssl   all tls_only   all scram-sha-256
 hostnossl all tls_only   all reject
 hostssl   all plain_only all reject
+host      all md5_only   all md5
 host      all all        127.0.0.1/32 scram-sha-256
 host      all all        ::1/128      scram-sha-256
 `;

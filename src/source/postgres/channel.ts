@@ -65,7 +65,7 @@ async function openDeno(server: ServerConnection, signal: AbortSignal): Promise<
     return denoChannel(conn);
   } catch (error) {
     close(conn);
-    throw error instanceof RivetError ? error : translateTls(error, where, signal);
+    throw error instanceof RivetError && !signal.aborted ? error : translateTls(error, where, signal);
   } finally {
     signal.removeEventListener("abort", stop);
   }
@@ -151,12 +151,12 @@ async function openNodeTls(server: ServerConnection, options: TlsOptions, signal
     });
     await once(secure, "secureConnect").catch((error) => {
       secure.destroy();
-      throw translateTls(error, where, signal);
+      throw error;
     });
     return nodeChannel(secure);
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw error instanceof RivetError && !signal.aborted ? error : translateTls(error, where, signal);
   } finally {
     signal.removeEventListener("abort", stop);
   }

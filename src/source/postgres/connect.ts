@@ -102,9 +102,18 @@ async function login(server: ServerConnection, socket: PgSocket, signal: AbortSi
     await client.connect();
   } catch (error) {
     socket.destroy();
+    if (!server.password && !isServerError(error) && socket.broken === null && !signal.aborted) throw noPassword(where);
     throw translateStart(error, socket, where, signal);
   }
   return toSession(server, client, socket, where, parameters.get("server_version") ?? "");
+}
+
+/** npm:pg stops where an answer to the server's question would need a password. */
+function noPassword(where: string): RivetError {
+  return new RivetError("RIVET_SOURCE_CONNECT_FAILED", "The server asks for a password and there is none", {
+    where,
+    cure: "Set `source.password_env`, or the password in the URL",
+  });
 }
 
 function translateStart(error: unknown, socket: PgSocket, where: string, signal: AbortSignal): RivetError {
