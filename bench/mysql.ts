@@ -232,28 +232,21 @@ writer.close()
 async function preparePython(): Promise<string> {
   const venv = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/rivet-bench-python`;
   const python = `${venv}/bin/python`;
-  const works = await new Deno.Command(python, {
-    args: ["-c", "import connectorx, pyarrow"],
-    stdout: "null",
-    stderr: "null",
-  })
-    .output().then((o) => o.success, () => false);
+  const works = await succeeds(python, ["-c", "import connectorx, pyarrow"]);
   if (works) return python;
-  for (
-    const [command, ...args] of [["python3", "-m", "venv", venv], [
-      python,
-      "-m",
-      "pip",
-      "install",
-      "-q",
-      "connectorx==0.4.6",
-      "pyarrow",
-    ]]
-  ) {
-    const { success } = await new Deno.Command(command!, { args, stdout: "inherit", stderr: "inherit" }).output();
-    if (!success) throw new Error(`${command} ${args.join(" ")} failed`);
-  }
+  const made = await succeeds("python3", ["-m", "venv", venv]) &&
+    await succeeds(python, ["-m", "pip", "install", "-q", "connectorx==0.4.6", "pyarrow"]);
+  if (!made) throw new Error(`no virtual environment in ${venv}`);
   return python;
+}
+
+async function succeeds(command: string, args: string[]): Promise<boolean> {
+  try {
+    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** Wall time, CPU of the process and its children, and the peak of its resident memory as the kernel counted it. */

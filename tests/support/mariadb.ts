@@ -75,8 +75,13 @@ export async function openPrivateMariadb(options: readonly string[]): Promise<My
 }
 
 async function isInstalled(): Promise<boolean> {
-  return await new Deno.Command("mariadbd", { args: ["--version"], stdout: "null", stderr: "null" }).output()
-    .then((output) => output.success, () => false);
+  try {
+    return (await new Deno.Command("mariadbd", { args: ["--version"], stdout: "null", stderr: "null" }).output())
+      .success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 async function startMariadb(home: string, options: readonly string[]): Promise<MysqlServer> {
