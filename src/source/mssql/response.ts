@@ -6,11 +6,8 @@ import { FieldBytes } from "./bytes.ts";
 import { type Layout, parseColumns, type ValueForm, type WireColumn } from "./columns.ts";
 import { readUint32 } from "./numbers.ts";
 import { UnrepresentableText } from "./text.ts";
+import { join, TOKEN, toTokenBytes } from "./tokens.ts";
 import { SHORT_TEXT_MAX } from "./values.ts";
-
-const TOKEN = { COLMETADATA: 0x81, ROW: 0xd1, NBCROW: 0xd2, RETURNSTATUS: 0x79 } as const;
-/** DONE, DONEPROC and DONEINPROC: status, command and a 64-bit count. */
-const DONE_BYTES = 13;
 
 type Streamed = Extract<Layout, { kind: "parts" | "pointer" }>;
 
@@ -182,41 +179,53 @@ export class ResponseReader {
         else this.#putShort(layout.put, at, layout.bytes);
         this.#at = at + layout.bytes;
         return true;
-      case "short_length": {
-        if (at + 2 > end) return false;
-        const length = input[at]! | (input[at + 1]! << 8);
-        if (length === 0xffff) {
-          out.putNull();
-          this.#at = at + 2;
-          return true;
-        }
-        if (at + 2 + length > end) return false;
-        const guess = length / layout.unitBytes | 0;
-        const start = out.openField(guess);
-        layout.decoder.put(out, input, at + 2, at + 2 + length);
-        layout.decoder.end();
-        out.closeField(start, guess);
-        this.#at = at + 2 + length;
-        return true;
-      }
-      case "variant": {
-        if (at + 4 > end) return false;
-        const length = readUint32(input, at);
-        if (at + 4 + length > end) return false;
-        if (length === 0) out.putNull();
-        else {
-          const start = out.openField(length);
-          layout.put(out, input, at + 4, length);
-          out.closeField(start, length);
-        }
-        this.#at = at + 4 + length;
-        return true;
-      }
+      case "short_length":
+        return this.#readText(layout);
+      case "variant":
+        return this.#readVariant(layout);
       case "parts":
         return this.#openParts(layout);
       case "pointer":
         return this.#openPointer(layout);
     }
+  }
+
+  #readText(layout: Extract<Layout, { kind: "short_length" }>): boolean {
+    const input = this.#input;
+    const out = this.#out;
+    const from = this.#at + 2;
+    if (from > this.#end) return false;
+    const length = input[from - 2]! | (input[from - 1]! << 8);
+    if (length === 0xffff) {
+      out.putNull();
+      this.#at = from;
+      return true;
+    }
+    if (from + length > this.#end) return false;
+    const guess = length / layout.unitBytes | 0;
+    const start = out.openField(guess);
+    layout.decoder.put(out, input, from, from + length);
+    layout.decoder.end();
+    out.closeField(start, guess);
+    this.#at = from + length;
+    return true;
+  }
+
+  #readVariant(layout: Extract<Layout, { kind: "variant" }>): boolean {
+    const out = this.#out;
+    const from = this.#at + 4;
+    if (from > this.#end) return false;
+    const length = readUint32(this.#input, this.#at);
+    if (from + length > this.#end) return false;
+    if (length === 0) {
+      out.putNull();
+    } else {
+      const start = out.openField(length);
+      layout.put(out, this.#input, from, length);
+      out.closeField(start, length);
+    }
+    this.#at = from + length;
+    return true;
   }
 
   #putShort(put: Extract<Layout, { kind: "byte_length" }>["put"], at: number, length: number): void {
@@ -310,44 +319,4 @@ function toColumnError(error: unknown, name: string): unknown {
     where: `column '${name}'`,
     cure: "Correct the row, or use `query:` and convert the column, for example with CONVERT(varbinary(max), …)",
   });
-}
-
-/** Length of a token that is not a row, its type byte included; null when its length is not here yet. */
-function toTokenBytes(input: Uint8Array, at: number, end: number, type: number): number | null {
-  switch (type) {
-    case 0xfd:
-    case 0xfe:
-    case 0xff:
-      return DONE_BYTES;
-    case TOKEN.RETURNSTATUS:
-      return 5;
-    case 0xe4: // SESSIONSTATE
-    case 0xee: // FEDAUTHINFO
-      return at + 5 > end ? null : 5 + readUint32(input, at + 1);
-    case 0xa4: // TABNAME
-    case 0xa5: // COLINFO
-    case 0xa9: // ORDER
-    case 0xaa: // ERROR
-    case 0xab: // INFO
-    case 0xad: // LOGINACK
-    case 0xe3: // ENVCHANGE
-    case 0xed: // SSPI
-      return at + 3 > end ? null : 3 + (input[at + 1]! | (input[at + 2]! << 8));
-    default:
-      throw new RivetError(
-        "RIVET_SOURCE_QUERY_FAILED",
-        `The server sent the unknown token 0x${type.toString(16)}`,
-        { cure: "Check that the source is a SQL Server, and that the query is one SELECT" },
-      );
-  }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
