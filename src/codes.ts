@@ -1,820 +1,710 @@
 // Every stable code: its kind, what it means and what cures it. `docs/reference/errors.md` is generated from this table.
 
-import type { CodeInfo } from "./errors.ts";
+import type { CodeInfo, ErrorKind } from "./errors.ts";
+
+function row(kind: ErrorKind, meaning: string, cure: string): CodeInfo {
+  return { kind, meaning, cure };
+}
 
 const table = {
-  RIVET_CONFIG_NO_EXPORTS: {
-    kind: "usage",
-    meaning: "the list is empty",
-    cure: "",
-  },
-  RIVET_CONFIG_DUPLICATE_EXPORT: {
-    kind: "usage",
-    meaning: "one name twice",
-    cure: "",
-  },
-  RIVET_CONFIG_FILE_UNREADABLE: {
-    kind: "environment",
-    meaning: "config missing or not readable",
-    cure: "",
-  },
-  RIVET_CONFIG_YAML_INVALID: {
-    kind: "usage",
-    meaning: "syntax, unknown key, key in the wrong place",
-    cure: "",
-  },
-  RIVET_CONFIG_SECRET_UNSET: {
-    kind: "environment",
-    meaning: "an env var, `${param}` or secret file is absent",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_CONNECTION_INVALID: {
-    kind: "usage",
-    meaning: "none, several or half of a connection method",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_URL_INVALID: {
-    kind: "usage",
-    meaning: "malformed URL",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_URL_SCHEME_MISMATCH: {
-    kind: "usage",
-    meaning: "URL scheme names another engine than `type`",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_MODE_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "a mode, key or build feature this engine lacks",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_OPTION_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "a mode, key or build feature this engine lacks",
-    cure: "",
-  },
-  RIVET_CONFIG_SOURCE_FEATURE_MISSING: {
-    kind: "usage",
-    meaning: "a mode, key or build feature this engine lacks",
-    cure: "",
-  },
-  RIVET_CONFIG_TLS_VERIFICATION_DOWNGRADE: {
-    kind: "usage",
-    meaning: "danger knob beside an explicit mode",
-    cure: "",
-  },
-  RIVET_CONFIG_TLS_CA_INVALID: {
-    kind: "usage",
-    meaning: "CA file unreadable or not PEM",
-    cure: "",
-  },
-  RIVET_CONFIG_EXPORT_SOURCE_INVALID: {
-    kind: "usage",
-    meaning: "not exactly one of query, query_file, table, tables; bad file path",
-    cure: "",
-  },
-  RIVET_CONFIG_EXPORT_NAME_RESERVED: {
-    kind: "usage",
-    meaning: "`name#<digits>` belongs to split units",
-    cure: "",
-  },
-  RIVET_CONFIG_PATH_UNSAFE: {
-    kind: "usage",
-    meaning: "separators, `..`, NUL, leading dot or scheme in a name or path",
-    cure: "",
-  },
-  RIVET_CONFIG_MODE_SETTING_INVALID: {
-    kind: "usage",
-    meaning: "a setting the mode needs is missing, or one it would ignore is set",
-    cure: "",
-  },
-  RIVET_CONFIG_VALUE_OUT_OF_RANGE: {
-    kind: "usage",
-    meaning: "size, level, duration; also two exclusive sizing keys",
-    cure: "",
-  },
-  RIVET_CONFIG_CHUNK_COUNT_INVALID: {
-    kind: "usage",
-    meaning: "below 1",
-    cure: "",
-  },
-  RIVET_CONFIG_CHUNK_BY_DAYS_INVALID: {
-    kind: "usage",
-    meaning: "below 1",
-    cure: "",
-  },
-  RIVET_CONFIG_CHUNK_COLUMN_NOT_INTEGER: {
-    kind: "usage",
-    meaning: "range key is float or decimal (now found under `query:` too, by its result type)",
-    cure: "",
-  },
-  RIVET_CONFIG_CURSOR_COLUMN_CASE: {
-    kind: "usage",
-    meaning: "cursor fits a result column only when case is ignored",
-    cure: "",
-  },
-  RIVET_CONFIG_COLUMN_OVERRIDE_CASE: {
-    kind: "usage",
-    meaning: "same for a `columns:` key",
-    cure: "",
-  },
-  RIVET_CONFIG_COLUMN_OVERRIDE_TABLE_UNKNOWN: {
-    kind: "usage",
-    meaning: "qualified key for a table not exported",
-    cure: "",
-  },
-  RIVET_CONFIG_COLUMN_OVERRIDE_TYPE_INVALID: {
-    kind: "usage",
-    meaning: "unknown type name, decimal out of range",
-    cure: "",
-  },
-  RIVET_CONFIG_KEYSET_KEY_UUID_OVERRIDE: {
-    kind: "usage",
-    meaning: "hex text would be compared with raw bytes (MySQL)",
-    cure: "",
-  },
-  RIVET_CONFIG_SETTLE_COLUMN_NOT_TEMPORAL: {
-    kind: "usage",
-    meaning: "settle column is no date or timestamp",
-    cure: "",
-  },
-  RIVET_CONFIG_ROW_HASH_INVALID: {
-    kind: "usage",
-    meaning: "empty or repeated list, or a list over several tables",
-    cure: "",
-  },
-  RIVET_CONFIG_META_COLUMN_COLLISION: {
-    kind: "usage",
-    meaning: "a source column is named like an added one, any case",
-    cure: "",
-  },
-  RIVET_CONFIG_CANON_TYPE_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "hash or uniqueness over a type without canonical bytes",
-    cure: "",
-  },
-  RIVET_CONFIG_QUALITY_COLUMN_UNKNOWN: {
-    kind: "usage",
-    meaning: "a rule names a column the export does not produce",
-    cure: "",
-  },
-  RIVET_CONFIG_FORMAT_COLUMN_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "CSV cannot write this type",
-    cure: "",
-  },
-  RIVET_CONFIG_CSV_COMPRESSION_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "codec asked for CSV",
-    cure: "",
-  },
-  RIVET_CONFIG_DESTINATION_AUTH_INVALID: {
-    kind: "usage",
-    meaning: "incomplete or mixed auth",
-    cure: "",
-  },
-  RIVET_CONFIG_DESTINATION_SETTING_MISSING: {
-    kind: "usage",
-    meaning: "bucket, account …",
-    cure: "",
-  },
-  RIVET_CONFIG_DESTINATION_ENDPOINT_UNSAFE: {
-    kind: "usage",
-    meaning: "endpoint is not loopback",
-    cure: "",
-  },
-  RIVET_CONFIG_TARGET_UNKNOWN: {
-    kind: "usage",
-    meaning: "unknown `target` / `--target`",
-    cure: "",
-  },
-  RIVET_CONFIG_BATCH_MEMORY_EXCEEDED: {
-    kind: "usage",
-    meaning: "`on_batch_memory_exceeded: fail` fired",
-    cure: "",
-  },
-  RIVET_TYPE_UNSAFE_MAPPING: {
-    kind: "usage",
-    meaning: "no mapping, or lossy/unsupported under `--strict`",
-    cure: "",
-  },
-  RIVET_SOURCE_CONNECT_FAILED: {
-    kind: "environment",
-    meaning: "dial, login or TLS",
-    cure: "",
-  },
-  RIVET_SOURCE_RUNTIME_UNAVAILABLE: {
-    kind: "environment",
-    meaning: "process out of descriptors or threads",
-    cure: "",
-  },
-  RIVET_SOURCE_QUERY_FAILED: {
-    kind: "environment",
-    meaning: "the server refused the statement",
-    cure: "",
-  },
-  RIVET_SOURCE_TABLE_NOT_FOUND: {
-    kind: "environment",
-    meaning: "MySQL 1146, PG 42P01, SQL Server 208",
-    cure: "",
-  },
-  RIVET_SOURCE_STATEMENT_TIMEOUT: {
-    kind: "environment",
-    meaning: "duration budget",
-    cure: "",
-  },
-  RIVET_SOURCE_SESSION_TIME_ZONE_NOT_APPLIED: {
-    kind: "refusal",
-    meaning: "MySQL session off UTC after the SET (checked at every checkout)",
-    cure: "",
-  },
-  RIVET_VALUE_TOO_LARGE: {
-    kind: "usage",
-    meaning: "one cell above `max_value_mb` (its text still begins `RIVET_VALUE_TOO_LARGE`)",
-    cure: "",
-  },
-  RIVET_SOURCE_VALUE_UNREPRESENTABLE: {
-    kind: "refusal",
-    meaning:
-      "infinity, `24:00:00`, MySQL TIME outside a day, NaN into decimal, invalid UTF-8 (PG), MONEY ≥ 2⁵³, multi-dimensional array",
-    cure: "",
-  },
-  RIVET_SOURCE_OVERRIDE_WIRE_MISMATCH: {
-    kind: "usage",
-    meaning: "the declared type cannot read this value",
-    cure: "",
-  },
-  RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ: {
-    kind: "environment",
-    meaning: "DDL between probe and read",
-    cure: "",
-  },
-  RIVET_SOURCE_PROBE_UNREADABLE: {
-    kind: "refusal",
-    meaning: 'min, max or boundary of a type the planner cannot read (was "no rows")',
-    cure: "",
-  },
-  RIVET_SOURCE_KEYSET_KEY_COARSE: {
-    kind: "refusal",
-    meaning: "a page ends on the key it began after",
-    cure: "",
-  },
-  RIVET_PLAN_NOTHING_TO_PLAN: {
-    kind: "usage",
-    meaning: "no batch export in the config",
-    cure: "",
-  },
-  RIVET_PLAN_REJECTED: {
-    kind: "usage",
-    meaning: "a rule of level Rejected",
-    cure: "",
-  },
-  RIVET_PLAN_SOURCE_UNREADABLE: {
-    kind: "environment",
-    meaning: "preflight failed, no plan written",
-    cure: "",
-  },
-  RIVET_PLAN_CHUNK_KEY_UNUSABLE: {
-    kind: "usage",
-    meaning: "no safe shape for this table or key",
-    cure: "",
-  },
-  RIVET_PLAN_CHUNK_KEY_SPARSE: {
-    kind: "usage",
-    meaning: "far too many empty windows",
-    cure: "",
-  },
-  RIVET_PLAN_CHUNK_KEY_NULL: {
-    kind: "refusal",
-    meaning: "NULL keys that no window would hold",
-    cure: "",
-  },
-  RIVET_PLAN_ARTIFACT_INVALID: {
-    kind: "usage",
-    meaning: "edited or not a plan",
-    cure: "",
-  },
-  RIVET_PLAN_ARTIFACT_NO_CREDENTIALS: {
-    kind: "usage",
-    meaning: "sealed from an inline secret",
-    cure: "",
-  },
-  RIVET_PLAN_ARTIFACT_STALE: {
-    kind: "refusal",
-    meaning: "over 24 h (not incremental) or cursor moved by another run",
-    cure: "",
-  },
-  RIVET_PLAN_PARTITION_TOKEN_UNEXPANDED: {
-    kind: "usage",
-    meaning: "sealed plan with `{partition}`",
-    cure: "",
-  },
-  RIVET_STATE_BACKEND_FAILED: {
-    kind: "environment",
-    meaning: "cannot open, read or migrate",
-    cure: "",
-  },
-  RIVET_STATE_FILE_CORRUPT: {
-    kind: "environment",
-    meaning: "not a database",
-    cure: "",
-  },
-  RIVET_STATE_NOT_WRITABLE: {
-    kind: "environment",
-    meaning: "refused before the run exports",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_NOT_STORED: {
-    kind: "environment",
-    meaning: "data and manifest landed, cursor did not: next run repeats the window",
-    cure: "",
-  },
-  RIVET_STATE_URL_SCHEME_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "typo or other engine (was a silent SQLite file)",
-    cure: "",
-  },
-  RIVET_STATE_URL_TLS_REQUIRED: {
-    kind: "refusal",
-    meaning: "remote PG state without `sslmode`",
-    cure: "",
-  },
-  RIVET_STATE_URL_LEAVES_STATE_BEHIND: {
-    kind: "refusal",
-    meaning: "new `sqlite:` path empty, old file holds progress",
-    cure: "",
-  },
-  RIVET_STATE_SCHEMA_NEWER: {
-    kind: "refusal",
-    meaning: "newer than the binary",
-    cure: "",
-  },
-  RIVET_STATE_BACKUP_FAILED: {
-    kind: "environment",
-    meaning: "copy before migration impossible",
-    cure: "",
-  },
-  RIVET_STATE_MIGRATION_LOCKED: {
-    kind: "environment",
-    meaning: "another process migrates",
-    cure: "",
-  },
-  RIVET_STATE_UPGRADE_BESIDE_LIVE_RUN: {
-    kind: "busy",
-    meaning: "a lease is held by an older run",
-    cure: "",
-  },
-  RIVET_STATE_COPY_SOURCE_EMPTY: {
-    kind: "usage",
-    meaning: "`state copy`",
-    cure: "",
-  },
-  RIVET_STATE_COPY_TARGET_MISSING: {
-    kind: "usage",
-    meaning: "`state copy`",
-    cure: "",
-  },
-  RIVET_STATE_COPY_TARGET_NOT_EMPTY: {
-    kind: "refusal",
-    meaning: "`state copy`",
-    cure: "",
-  },
-  RIVET_STATE_COPY_COUNT_MISMATCH: {
-    kind: "integrity",
-    meaning: "`state copy`",
-    cure: "",
-  },
-  RIVET_STATE_RUN_IN_PROGRESS: {
-    kind: "busy",
-    meaning: "the lease is held (with `--lock-wait 0`)",
-    cure: "",
-  },
-  RIVET_STATE_LOCK_TIMEOUT: {
-    kind: "busy",
-    meaning: "waited and still held",
-    cure: "",
-  },
-  RIVET_STATE_LEASE_KEEPER_UNAVAILABLE: {
-    kind: "environment",
-    meaning: "renewal connection cannot be opened (`LEASE_LOST` b is raised by load only)",
-    cure: "",
-  },
-  RIVET_STATE_LEASE_LOST: {
-    kind: "busy",
-    meaning: "renewal connection cannot be opened (`LEASE_LOST` b is raised by load only)",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_OWNER_MISMATCH: {
-    kind: "refusal",
-    meaning: "other cursor column, coalesce pair or mode key",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_STREAM_MISMATCH: {
-    kind: "refusal",
-    meaning: "other table, other `search_path`, edited text after FROM",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_DESTINATION_MISMATCH: {
-    kind: "refusal",
-    meaning: "other destination (as written) or format",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_PAST_MANIFEST: {
-    kind: "refusal",
-    meaning: "cursor above `cursor_high` of the success manifest at the destination",
-    cure: "",
-  },
-  RIVET_STATE_CURSOR_INCOMPARABLE: {
-    kind: "refusal",
-    meaning: "stored text does not convert to the column's type",
-    cure: "",
-  },
-  RIVET_STATE_INTERRUPTED_RUN_OWNER_MISMATCH: {
-    kind: "refusal",
-    meaning: "unfinished run met by another mode, format, or without its checkpoint",
-    cure: "",
-  },
-  RIVET_STATE_KEYSET_SEQUENTIAL_ANCHOR_UNFINISHED: {
-    kind: "refusal",
-    meaning: "`parallel:` raised over a sequential keyset_incremental crash",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_RUN_MISSING: {
-    kind: "usage",
-    meaning: "reconcile without a recorded run",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_RUN_UNFINISHED: {
-    kind: "refusal",
-    meaning: "lost a race to open the run",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_RUN_OWNER_UNKNOWN: {
-    kind: "refusal",
-    meaning: "rows left by ≤ 0.31",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_RUN_SUPERSEDED: {
-    kind: "refusal",
-    meaning: "rows left by ≤ 0.31",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_PLAN_CHANGED: {
-    kind: "refusal",
-    meaning: "resume, reconcile or repair under other chunk settings",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_WINDOWS_BROKEN: {
-    kind: "refusal",
-    meaning: "stored windows overlap or are not integers",
-    cure: "",
-  },
-  RIVET_STATE_CHUNK_CHECKPOINT_GONE: {
-    kind: "refusal",
-    meaning: "run row deleted under the run",
-    cure: "",
-  },
-  RIVET_DEST_CREDENTIALS_INVALID: {
-    kind: "environment",
-    meaning: "expired or rejected",
-    cure: "",
-  },
-  RIVET_DEST_CONTAINER_NOT_FOUND: {
-    kind: "environment",
-    meaning: "bucket or container absent (asked once after a 404)",
-    cure: "",
-  },
-  RIVET_DEST_PREFIX_UNLISTABLE: {
-    kind: "environment",
-    meaning: "no list right at resume",
-    cure: "",
-  },
-  RIVET_DEST_IO_RUNTIME_UNAVAILABLE: {
-    kind: "environment",
-    meaning: "no threads for the client",
-    cure: "",
-  },
-  RIVET_DEST_OBJECT_NOT_FOUND: {
-    kind: "environment",
-    meaning: "vanished between two reads",
-    cure: "",
-  },
-  RIVET_DEST_UPLOAD_CORRUPTED: {
-    kind: "environment",
-    meaning: "MD5 differs after upload",
-    cure: "",
-  },
-  RIVET_DEST_MANIFEST_MISSING: {
-    kind: "usage",
-    meaning: "repair without one",
-    cure: "",
-  },
-  RIVET_DEST_MANIFEST_NOT_WRITTEN: {
-    kind: "environment",
-    meaning: "parts landed, manifest did not: run fails, cursor stays",
-    cure: "",
-  },
-  RIVET_DEST_CONTROL_ARTIFACT_INVALID: {
-    kind: "refusal",
-    meaning: "manifest does not parse or is over the cap",
-    cure: "",
-  },
-  RIVET_DEST_PREFIX_MODE_MISMATCH: {
-    kind: "refusal",
-    meaning: "batch over a CDC prefix or the reverse",
-    cure: "",
-  },
-  RIVET_DEST_RELATIVE_PATH_MOVED: {
-    kind: "refusal",
-    meaning: "see 1.1",
-    cure: "",
-  },
-  RIVET_DEST_ALREADY_COMPLETE: {
-    kind: "refusal",
-    meaning: "`--resume` over `_SUCCESS`",
-    cure: "",
-  },
-  RIVET_DEST_COMMITTED_PART_GONE: {
-    kind: "refusal",
-    meaning: "keyset resume misses a part",
-    cure: "",
-  },
-  RIVET_DEST_PART_ROWS_MISMATCH: {
-    kind: "integrity",
-    meaning: "re-read count differs under `--validate`",
-    cure: "",
-  },
-  RIVET_RUN_UNITS_FAILED: {
-    kind: "environment",
-    meaning: "worker failures that carry no code",
-    cure: "",
-  },
-  RIVET_RUN_RECONCILE_UNVERIFIED: {
-    kind: "environment",
-    meaning: "the count could not run",
-    cure: "",
-  },
-  RIVET_VALIDATE_FAILED: {
-    kind: "integrity",
-    meaning: "also the exit of `run --validate` now",
-    cure: "",
-  },
-  RIVET_VALIDATE_UNVERIFIED: {
-    kind: "environment",
-    meaning: "also the exit of `run --validate` now",
-    cure: "",
-  },
-  RIVET_CLI_EXPORT_UNKNOWN: {
-    kind: "usage",
-    meaning: "names",
-    cure: "",
-  },
-  RIVET_CLI_RUN_ID_UNKNOWN: {
-    kind: "usage",
-    meaning: "names",
-    cure: "",
-  },
-  RIVET_CLI_RUN_ID_EXPORT_MISMATCH: {
-    kind: "usage",
-    meaning: "names",
-    cure: "",
-  },
-  RIVET_CLI_VALUE_INVALID: {
-    kind: "usage",
-    meaning: "arguments, option for another mode, foreign report",
-    cure: "",
-  },
-  RIVET_CLI_OPTION_UNSUPPORTED: {
-    kind: "usage",
-    meaning: "arguments, option for another mode, foreign report",
-    cure: "",
-  },
-  RIVET_CLI_REPORT_INVALID: {
-    kind: "usage",
-    meaning: "arguments, option for another mode, foreign report",
-    cure: "",
-  },
-  RIVET_CLI_INPUT_UNREADABLE: {
-    kind: "environment",
-    meaning: "files, self-exec, hook",
-    cure: "",
-  },
-  RIVET_CLI_OUTPUT_UNWRITABLE: {
-    kind: "environment",
-    meaning: "files, self-exec, hook",
-    cure: "",
-  },
-  RIVET_CLI_EXECUTABLE_UNRESOLVED: {
-    kind: "environment",
-    meaning: "files, self-exec, hook",
-    cure: "",
-  },
-  RIVET_CLI_TEST_FAULT_INJECTED: {
-    kind: "environment",
-    meaning: "files, self-exec, hook",
-    cure: "",
-  },
-  RIVET_CLI_PREFLIGHT_FAILED: {
-    kind: "usage",
-    meaning: "doctor; `CLI_CHECK_REPORTED_ERRORS` e — check",
-    cure: "",
-  },
-  RIVET_CLI_PREFLIGHT_UNVERIFIED: {
-    kind: "environment",
-    meaning: "doctor; `CLI_CHECK_REPORTED_ERRORS` e — check",
-    cure: "",
-  },
-  RIVET_INIT_CONFIG_EXISTS: {
-    kind: "refusal",
-    meaning: "",
-    cure: "",
-  },
-  RIVET_INIT_TABLE_NOT_FOUND: {
-    kind: "usage",
-    meaning: "",
-    cure: "",
-  },
-  RIVET_INIT_NO_TABLES: {
-    kind: "usage",
-    meaning: "",
-    cure: "",
-  },
-  RIVET_MCP_REQUEST_INVALID: {
-    kind: "usage",
-    meaning: "",
-    cure: "",
-  },
-  RIVET_INTERNAL_RUN_INVARIANT: {
-    kind: "internal",
-    meaning: "a broken invariant",
-    cure: "",
-  },
-  RIVET_INTERNAL_SOURCE_INVARIANT: {
-    kind: "internal",
-    meaning: "a broken invariant",
-    cure: "",
-  },
-  RIVET_INTERNAL_DEST_INVARIANT: {
-    kind: "internal",
-    meaning: "a broken invariant",
-    cure: "",
-  },
-  RIVET_INTERNAL_STATE_INVARIANT: {
-    kind: "internal",
-    meaning: "a broken invariant",
-    cure: "",
-  },
-  RIVET_INTERNAL_TYPE_BUILDER: {
-    kind: "internal",
-    meaning: "a column builder met a type it was not made for",
-    cure: "",
-  },
-  RIVET_INTERNAL_VALUE_CONVERTER: {
-    kind: "internal",
-    meaning: "a value changed between the wire and the file",
-    cure: "",
-  },
-  RIVET_VERIFY_MANIFEST_MISSING: {
-    kind: "integrity",
-    meaning: "_SUCCESS without manifest",
-    cure: "",
-  },
-  RIVET_VERIFY_RUN_NOT_SUCCESSFUL: {
-    kind: "environment",
-    meaning: "manifest of a failed or running run",
-    cure: "",
-  },
-  RIVET_VERIFY_VALUE_CHECK_NOT_AVAILABLE: {
-    kind: "environment",
-    meaning: "no values to recompute",
-    cure: "",
-  },
-  RIVET_VERIFY_PART_MISSING: {
-    kind: "integrity",
-    meaning: "part missing",
-    cure: "",
-  },
-  RIVET_VERIFY_PART_SIZE_MISMATCH: {
-    kind: "integrity",
-    meaning: "part size mismatch",
-    cure: "",
-  },
-  RIVET_VERIFY_PART_CHECKSUM_MISMATCH: {
-    kind: "integrity",
-    meaning: "part checksum mismatch",
-    cure: "",
-  },
-  RIVET_VERIFY_VALUE_CHECKSUM: {
-    kind: "integrity",
-    meaning: "value checksum",
-    cure: "",
-  },
-  RIVET_VERIFY_PART_ROW_COUNT: {
-    kind: "integrity",
-    meaning: "part row count",
-    cure: "",
-  },
-  RIVET_VERIFY_SUCCESS_MALFORMED: {
-    kind: "integrity",
-    meaning: "success malformed",
-    cure: "",
-  },
-  RIVET_VERIFY_SUCCESS_STALE: {
-    kind: "integrity",
-    meaning: "success stale",
-    cure: "",
-  },
-  RIVET_VERIFY_MANIFEST_INCONSISTENT: {
-    kind: "integrity",
-    meaning: "manifest inconsistent",
-    cure: "",
-  },
-  RIVET_VERIFY_CONTENT_UNMET: {
-    kind: "integrity",
-    meaning: "content unmet",
-    cure: "",
-  },
-  RIVET_VERIFY_MANIFEST_REQUIRED: {
-    kind: "integrity",
-    meaning: "manifest required",
-    cure: "",
-  },
-  RIVET_VERIFY_MANIFEST_READ_ERROR: {
-    kind: "environment",
-    meaning: "manifest read error",
-    cure: "",
-  },
-  RIVET_VERIFY_SUCCESS_READ_ERROR: {
-    kind: "environment",
-    meaning: "success read error",
-    cure: "",
-  },
-  RIVET_VERIFY_LIST_ERROR: {
-    kind: "environment",
-    meaning: "list error",
-    cure: "",
-  },
-  RIVET_VERIFY_UNTRACKED_OBJECT: {
-    kind: "environment",
-    meaning: "untracked object",
-    cure: "",
-  },
-  RIVET_CONFIG_FEATURE_NOT_AVAILABLE: {
-    kind: "usage",
-    meaning: "a key whose feature this version does not have",
-    cure: "",
-  },
-  RIVET_CONFIG_QUERY_COLUMNS_INVALID: {
-    kind: "usage",
-    meaning: "a query returns no columns or two of one name",
-    cure: "",
-  },
-  RIVET_DEST_WRITE_FAILED: {
-    kind: "environment",
-    meaning: "the destination refused a write",
-    cure: "",
-  },
-  RIVET_DEST_READ_FAILED: {
-    kind: "environment",
-    meaning: "the destination refused a read",
-    cure: "",
-  },
-  RIVET_DEST_DISK_FULL: {
-    kind: "environment",
-    meaning: "no space left at the destination",
-    cure: "",
-  },
-  RIVET_SOURCE_TLS_REQUIRED: {
-    kind: "refusal",
-    meaning: "a remote host without tls",
-    cure: "",
-  },
-  RIVET_SOURCE_CONNECTION_LOST: {
-    kind: "environment",
-    meaning: "the connection broke during a read",
-    cure: "",
-  },
-  RIVET_RUN_INTERRUPTED: {
-    kind: "environment",
-    meaning: "stopped by a signal",
-    cure: "",
-  },
-  RIVET_QUALITY_FAILED: {
-    kind: "integrity",
-    meaning: "a quality rule was broken",
-    cure: "",
-  },
-  RIVET_RUN_RECONCILE_MISMATCH: {
-    kind: "integrity",
-    meaning: "source and export counts differ",
-    cure: "",
-  },
-  RIVET_SCHEMA_DRIFT: {
-    kind: "drift",
-    meaning: "the columns differ from the stored ones under on_schema_drift: fail",
-    cure: "",
-  },
-} as const satisfies Record<string, CodeInfo>;
+  RIVET_CONFIG_NO_EXPORTS: row("usage", "The config lists no exports", "Add at least one entry below `exports:`"),
+  RIVET_CONFIG_DUPLICATE_EXPORT: row(
+    "usage",
+    "Two exports have the same name",
+    "Rename one of them: state and files are kept by name",
+  ),
+  RIVET_CONFIG_FILE_UNREADABLE: row(
+    "environment",
+    "The config file is missing or cannot be read",
+    "Check the path given with `-c` and the file's permissions",
+  ),
+  RIVET_CONFIG_YAML_INVALID: row(
+    "usage",
+    "The config has a syntax error, an unknown key, or a key in the wrong place",
+    "Correct the key; `rivet schema config` lists all of them",
+  ),
+  RIVET_CONFIG_SECRET_UNSET: row(
+    "environment",
+    "An environment variable, parameter or secret file that the config refers to is not there",
+    "Export the variable, give `--param NAME=VALUE`, or create the file",
+  ),
+  RIVET_CONFIG_FEATURE_NOT_AVAILABLE: row(
+    "usage",
+    "The config asks for a feature that this version does not have",
+    "Remove the key",
+  ),
+  RIVET_CONFIG_SOURCE_CONNECTION_INVALID: row(
+    "usage",
+    "The connection is given in no way, in several ways, or only half",
+    "Give exactly one of `url_env`, `url_file`, `url`, or `host` with `user` and `database`",
+  ),
+  RIVET_CONFIG_SOURCE_URL_INVALID: row(
+    "usage",
+    "The connection URL cannot be read",
+    "Write it as scheme://user:password@host:port/database",
+  ),
+  RIVET_CONFIG_SOURCE_URL_SCHEME_MISMATCH: row(
+    "usage",
+    "The scheme of the URL is that of another engine than `source.type`",
+    "Correct `source.type` or the URL",
+  ),
+  RIVET_CONFIG_SOURCE_MODE_UNSUPPORTED: row(
+    "usage",
+    "The mode does not exist for this source",
+    "Choose full, incremental, chunked or time_window",
+  ),
+  RIVET_CONFIG_SOURCE_OPTION_UNSUPPORTED: row(
+    "usage",
+    "The setting does not exist for this source",
+    "Remove the setting",
+  ),
+  RIVET_CONFIG_SOURCE_FEATURE_MISSING: row(
+    "usage",
+    "The config names a source or a feature that is not part of rivet",
+    "Use what the message names instead",
+  ),
+  RIVET_CONFIG_TLS_VERIFICATION_DOWNGRADE: row(
+    "usage",
+    "A setting that weakens TLS stands beside an explicit mode that forbids it",
+    "Remove the `accept_invalid_…` setting, or leave `tls.mode` out",
+  ),
+  RIVET_CONFIG_TLS_CA_INVALID: row(
+    "usage",
+    "The CA file cannot be read or holds no PEM certificate",
+    "Point `tls.ca_file` to the PEM file of the certificate authority",
+  ),
+  RIVET_CONFIG_EXPORT_SOURCE_INVALID: row(
+    "usage",
+    "An export does not say what to read in exactly one way",
+    "Give one of `table`, `query`, `query_file`",
+  ),
+  RIVET_CONFIG_EXPORT_NAME_RESERVED: row(
+    "usage",
+    "The export's name has a form that is reserved",
+    "Rename the export so that it does not end in # and a number",
+  ),
+  RIVET_CONFIG_PATH_UNSAFE: row(
+    "usage",
+    "A name or path holds separators, `..`, a NUL, a leading dot or a URL scheme",
+    "Name the file or folder itself, without leaving its place",
+  ),
+  RIVET_CONFIG_MODE_SETTING_INVALID: row(
+    "usage",
+    "A setting that the mode needs is missing, or one that it would ignore is set",
+    "Set or remove the setting that the message names",
+  ),
+  RIVET_CONFIG_QUERY_COLUMNS_INVALID: row(
+    "usage",
+    "A query returns no columns, or two columns of one name",
+    "Give each column of the query its own name with AS",
+  ),
+  RIVET_CONFIG_VALUE_OUT_OF_RANGE: row(
+    "usage",
+    "A number, size or duration is out of range, or two sizes exclude each other",
+    "Correct the value; `rivet schema config` has the ranges",
+  ),
+  RIVET_CONFIG_CHUNK_COUNT_INVALID: row(
+    "usage",
+    "`chunk_count` is below 1 or stands beside another chunk shape",
+    "Set `chunk_count` to 1 or more, alone",
+  ),
+  RIVET_CONFIG_CHUNK_BY_DAYS_INVALID: row(
+    "usage",
+    "`chunk_by_days` is below 1 or stands beside another chunk shape",
+    "Set `chunk_by_days` to 1 or more, alone",
+  ),
+  RIVET_CONFIG_CHUNK_COLUMN_NOT_INTEGER: row(
+    "usage",
+    "`chunk_column` is not an integer column",
+    "Use `chunk_by_key`, which takes any indexed type",
+  ),
+  RIVET_CONFIG_CURSOR_COLUMN_CASE: row(
+    "usage",
+    "A column is named in another letter case than it has",
+    "Write the name as the source has it",
+  ),
+  RIVET_CONFIG_COLUMN_OVERRIDE_CASE: row(
+    "usage",
+    "An entry of `columns:` names no column, or one in another letter case",
+    "Write the name as the source has it",
+  ),
+  RIVET_CONFIG_COLUMN_OVERRIDE_TABLE_UNKNOWN: row(
+    "usage",
+    "An entry of `columns:` is qualified with another table",
+    "Write the bare column name",
+  ),
+  RIVET_CONFIG_COLUMN_OVERRIDE_TYPE_INVALID: row(
+    "usage",
+    "An entry of `columns:` names no type",
+    "Use a type name such as string, int64 or decimal(10,2)",
+  ),
+  RIVET_CONFIG_KEYSET_KEY_UUID_OVERRIDE: row(
+    "usage",
+    "The chunk key is read as uuid but compared as raw bytes",
+    "Remove the override, or choose another key",
+  ),
+  RIVET_CONFIG_SETTLE_COLUMN_NOT_TEMPORAL: row(
+    "usage",
+    "The column of `settle` is no date or timestamp",
+    "Name a date or timestamp column in `settle.column`",
+  ),
+  RIVET_CONFIG_ROW_HASH_INVALID: row(
+    "usage",
+    "`row_hash` is an empty list or names a column twice",
+    "Name each column once, or write `true`",
+  ),
+  RIVET_CONFIG_META_COLUMN_COLLISION: row(
+    "usage",
+    "A source column has the name of a column that rivet adds",
+    "Rename it in a `query:`, or switch the meta column off",
+  ),
+  RIVET_CONFIG_CANON_TYPE_UNSUPPORTED: row(
+    "usage",
+    "A hash or a uniqueness rule covers a type without canonical bytes",
+    "Leave the column out of `row_hash` or `unique_columns`",
+  ),
+  RIVET_CONFIG_QUALITY_COLUMN_UNKNOWN: row(
+    "usage",
+    "A quality rule names a column that the export does not have",
+    "Correct the name in `quality:`",
+  ),
+  RIVET_CONFIG_FORMAT_COLUMN_UNSUPPORTED: row(
+    "usage",
+    "The format cannot hold a column of this type",
+    "Declare another type in `columns:`, or use the other format",
+  ),
+  RIVET_CONFIG_CSV_COMPRESSION_UNSUPPORTED: row(
+    "usage",
+    "CSV cannot be compressed with this codec",
+    "Use gzip, zstd or none",
+  ),
+  RIVET_CONFIG_DESTINATION_AUTH_INVALID: row(
+    "usage",
+    "The destination's credentials are incomplete or mixed",
+    "Give one complete way to sign in",
+  ),
+  RIVET_CONFIG_DESTINATION_SETTING_MISSING: row(
+    "usage",
+    "The destination lacks a setting that its type needs",
+    "Set the key that the message names",
+  ),
+  RIVET_CONFIG_DESTINATION_ENDPOINT_UNSAFE: row(
+    "usage",
+    "A custom endpoint is not this machine",
+    "Use the provider's own endpoint, or `allow_anonymous`",
+  ),
+  RIVET_CONFIG_TARGET_UNKNOWN: row(
+    "usage",
+    "The warehouse of `target` is not known",
+    "Choose bigquery, snowflake, duckdb or clickhouse",
+  ),
+  RIVET_CONFIG_BATCH_MEMORY_EXCEEDED: row(
+    "usage",
+    "A batch was larger than `max_batch_memory_mb` allows",
+    "Lower `batch_size`, or raise `max_batch_memory_mb`",
+  ),
+  RIVET_TYPE_UNSAFE_MAPPING: row(
+    "usage",
+    "A column has no type that keeps its values",
+    "Declare one in `columns:`, for example `string`",
+  ),
+  RIVET_SOURCE_CONNECT_FAILED: row(
+    "environment",
+    "The source could not be reached, or refused the login or its TLS",
+    "Check host, port, user, password and `tls:` of the source",
+  ),
+  RIVET_SOURCE_TLS_REQUIRED: row(
+    "refusal",
+    "The source is another machine and TLS is not configured",
+    "Add `tls: {mode: verify-full}`, or accept plaintext with `tls: {mode: disable}`",
+  ),
+  RIVET_SOURCE_CONNECTION_LOST: row(
+    "environment",
+    "The connection to the source broke while it was in use",
+    "Run the same command again; it continues where it stopped",
+  ),
+  RIVET_SOURCE_RUNTIME_UNAVAILABLE: row(
+    "environment",
+    "The process has no file descriptors or threads left",
+    "Raise the limits of the process, or lower `parallel`",
+  ),
+  RIVET_SOURCE_QUERY_FAILED: row(
+    "environment",
+    "The source refused a statement",
+    "Correct the query or the privileges that the message names",
+  ),
+  RIVET_SOURCE_TABLE_NOT_FOUND: row(
+    "environment",
+    "The table does not exist or is not visible to this user",
+    "Check the table's name and schema, and the user's privileges",
+  ),
+  RIVET_SOURCE_STATEMENT_TIMEOUT: row(
+    "environment",
+    "A statement ran longer than its budget",
+    "Use `mode: chunked` with smaller chunks, or raise `tuning.statement_timeout_s`",
+  ),
+  RIVET_SOURCE_SESSION_TIME_ZONE_NOT_APPLIED: row(
+    "refusal",
+    "The session's time zone is not UTC although it was set",
+    "Connect to the server directly: a proxy swallows `SET time_zone`",
+  ),
+  RIVET_VALUE_TOO_LARGE: row(
+    "usage",
+    "A value is larger than `tuning.max_value_mb`",
+    "Raise `tuning.max_value_mb`, or leave the column out with a `query:`",
+  ),
+  RIVET_SOURCE_VALUE_UNREPRESENTABLE: row(
+    "refusal",
+    "A value does not exist in the column's type",
+    "Declare the column as string in `columns:`, or correct the value in the source",
+  ),
+  RIVET_SOURCE_OVERRIDE_WIRE_MISMATCH: row(
+    "usage",
+    "A value cannot be read as the type that `columns:` declares",
+    "Correct or remove the entry in `columns:`",
+  ),
+  RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ: row(
+    "environment",
+    "The columns changed between planning and reading",
+    "Run again; the new columns are planned anew",
+  ),
+  RIVET_SOURCE_PROBE_UNREADABLE: row(
+    "refusal",
+    "The bounds of a key could not be read",
+    "Choose another key, or use `mode: full`",
+  ),
+  RIVET_SOURCE_KEYSET_KEY_COARSE: row(
+    "refusal",
+    "More rows share one key than a chunk may hold",
+    "Choose a key with more values, or add a second column to `chunk_by_key`",
+  ),
+  RIVET_PLAN_NOTHING_TO_PLAN: row("usage", "The config has no export to plan", "Add an export, or name one with `-e`"),
+  RIVET_PLAN_REJECTED: row("usage", "The settings contradict each other", "Change what the rule in the message names"),
+  RIVET_PLAN_SOURCE_UNREADABLE: row(
+    "environment",
+    "The source could not be read while planning",
+    "Run `rivet doctor` to see what is wrong",
+  ),
+  RIVET_PLAN_CHUNK_KEY_UNUSABLE: row(
+    "usage",
+    "No key of the table allows safe chunks",
+    "Set `chunk_column` or `chunk_by_key` to an indexed key, or use `mode: full`",
+  ),
+  RIVET_PLAN_CHUNK_KEY_SPARSE: row(
+    "usage",
+    "The keys are so far apart that most chunks would be empty",
+    "Use `chunk_by_key`, `chunk_count`, or a larger `chunk_size`",
+  ),
+  RIVET_PLAN_CHUNK_KEY_NULL: row(
+    "refusal",
+    "Rows without a key would be left out",
+    "Fill the column, or choose how to treat them with `on_cursor_null`",
+  ),
+  RIVET_PLAN_ARTIFACT_INVALID: row(
+    "usage",
+    "The plan file was edited or is no plan",
+    "Make the plan anew with `rivet plan`",
+  ),
+  RIVET_PLAN_ARTIFACT_NO_CREDENTIALS: row(
+    "usage",
+    "The plan was made from an inline secret, which it does not hold",
+    "Use `url_env` or `password_env` and plan again",
+  ),
+  RIVET_PLAN_ARTIFACT_STALE: row(
+    "refusal",
+    "The plan is too old, or the cursor has moved since",
+    "Plan again, or apply it with `--force`",
+  ),
+  RIVET_PLAN_PARTITION_TOKEN_UNEXPANDED: row(
+    "usage",
+    "The destination holds a placeholder that has no value",
+    "Set `partition_by`, or remove the placeholder",
+  ),
+  RIVET_STATE_BACKEND_FAILED: row(
+    "environment",
+    "The state store failed",
+    "Check the file or server that `RIVET_STATE_URL` names, then run again",
+  ),
+  RIVET_STATE_FILE_CORRUPT: row(
+    "environment",
+    "The state file is no database or is damaged",
+    "Restore it from its backup beside it, or move it away to start over",
+  ),
+  RIVET_STATE_NOT_WRITABLE: row(
+    "environment",
+    "The state cannot be written",
+    "Make the file and its folder writable, or set `RIVET_STATE_URL`",
+  ),
+  RIVET_STATE_CURSOR_NOT_STORED: row(
+    "environment",
+    "Data and manifest are stored, the cursor is not",
+    "Run again: the window is finished under the same names",
+  ),
+  RIVET_STATE_URL_SCHEME_UNSUPPORTED: row(
+    "usage",
+    "`RIVET_STATE_URL` begins with an unknown scheme",
+    "Use `postgres://` or `sqlite:`",
+  ),
+  RIVET_STATE_URL_TLS_REQUIRED: row(
+    "refusal",
+    "The state server is another machine and its URL does not say how to use TLS",
+    "Add `?sslmode=verify-full` to `RIVET_STATE_URL`",
+  ),
+  RIVET_STATE_URL_LEAVES_STATE_BEHIND: row(
+    "refusal",
+    "The new state is empty while the old file holds progress",
+    "Copy the old state first, or unset `RIVET_STATE_URL`",
+  ),
+  RIVET_STATE_SCHEMA_NEWER: row("refusal", "The state was written by a newer rivet", "Use that version or a later one"),
+  RIVET_STATE_BACKUP_FAILED: row(
+    "environment",
+    "The state could not be copied before its migration",
+    "Free some space beside it and run again",
+  ),
+  RIVET_STATE_MIGRATION_LOCKED: row("environment", "Another process migrates the state", "Wait for it and run again"),
+  RIVET_STATE_UPGRADE_BESIDE_LIVE_RUN: row("busy", "An older rivet runs on this state", "Wait for its run to end"),
+  RIVET_STATE_COPY_SOURCE_EMPTY: row("usage", "There is no state to copy", "Check the config whose state is meant"),
+  RIVET_STATE_COPY_TARGET_MISSING: row(
+    "usage",
+    "No target was given for the copy",
+    "Give `--to`, or set `RIVET_STATE_URL`",
+  ),
+  RIVET_STATE_COPY_TARGET_NOT_EMPTY: row("refusal", "The target already holds a state", "Choose an empty database"),
+  RIVET_STATE_COPY_COUNT_MISMATCH: row(
+    "integrity",
+    "The copy does not hold as many rows as the original",
+    "Nothing was kept; copy again",
+  ),
+  RIVET_STATE_RUN_IN_PROGRESS: row("busy", "Another process runs this export", "Wait for it to end, or stop it"),
+  RIVET_STATE_LOCK_TIMEOUT: row(
+    "busy",
+    "Another process still runs this export after the waiting time",
+    "Wait longer with `--lock-wait`, or stop the other process",
+  ),
+  RIVET_STATE_LEASE_KEEPER_UNAVAILABLE: row(
+    "environment",
+    "The lease of the export cannot be kept alive",
+    "Check the state server and run again",
+  ),
+  RIVET_STATE_LEASE_LOST: row(
+    "busy",
+    "Another process took this export over",
+    "Let it finish; this one changed nothing more",
+  ),
+  RIVET_STATE_CURSOR_OWNER_MISMATCH: row(
+    "refusal",
+    "The stored cursor was taken from another column or mode",
+    "Keep it with `rivet state accept`, or start over with `rivet state reset`",
+  ),
+  RIVET_STATE_CURSOR_STREAM_MISMATCH: row(
+    "refusal",
+    "The stored cursor was taken from other rows",
+    "Keep it with `rivet state accept`, or start over with `rivet state reset`",
+  ),
+  RIVET_STATE_CURSOR_DESTINATION_MISMATCH: row(
+    "refusal",
+    "The stored cursor belongs to another destination or format",
+    "Keep it with `rivet state accept`, or start over with `rivet state reset`",
+  ),
+  RIVET_STATE_CURSOR_PAST_MANIFEST: row(
+    "refusal",
+    "The cursor is ahead of what the destination holds",
+    "Start over with `rivet state reset`, or restore the destination",
+  ),
+  RIVET_STATE_CURSOR_INCOMPARABLE: row(
+    "refusal",
+    "The stored cursor cannot be compared with the column any more",
+    "Start over with `rivet state reset`",
+  ),
+  RIVET_STATE_INTERRUPTED_RUN_OWNER_MISMATCH: row(
+    "refusal",
+    "An interrupted run was made with other settings",
+    "Undo the edit and run again, or give the run up with `rivet state reset-chunks`",
+  ),
+  RIVET_STATE_CHUNK_RUN_MISSING: row("usage", "There is no recorded run", "Run the export first"),
+  RIVET_STATE_CHUNK_RUN_UNFINISHED: row(
+    "refusal",
+    "The export's last run is not finished",
+    "Run the export again to finish it",
+  ),
+  RIVET_STATE_CHUNK_PLAN_CHANGED: row(
+    "refusal",
+    "The chunk settings changed since the run was interrupted",
+    "Undo the edit and run again, or give the run up with `rivet state reset-chunks`",
+  ),
+  RIVET_STATE_CHUNK_WINDOWS_BROKEN: row(
+    "refusal",
+    "The stored chunks are not those that were planned",
+    "Give the run up with `rivet state reset-chunks`, then run again",
+  ),
+  RIVET_STATE_CHUNK_CHECKPOINT_GONE: row("refusal", "The run's record was deleted while it ran", "Run again"),
+  RIVET_SCHEMA_DRIFT: row(
+    "drift",
+    "The columns differ from those of the last run, and `on_schema_drift` is fail",
+    "Check the change, then run once with `on_schema_drift: warn`",
+  ),
+  RIVET_QUALITY_FAILED: row(
+    "integrity",
+    "The rows break a quality rule",
+    "Look at the source's data or correct the rule in `quality:`; nothing was published",
+  ),
+  RIVET_DEST_CREDENTIALS_INVALID: row(
+    "environment",
+    "The destination refused the credentials",
+    "Check the keys, tokens and their expiry",
+  ),
+  RIVET_DEST_CONTAINER_NOT_FOUND: row(
+    "environment",
+    "The bucket or container does not exist",
+    "Create it, or correct `destination.bucket`",
+  ),
+  RIVET_DEST_PREFIX_UNLISTABLE: row(
+    "environment",
+    "The destination may not be listed",
+    "Grant the right to list objects below the prefix",
+  ),
+  RIVET_DEST_IO_RUNTIME_UNAVAILABLE: row(
+    "environment",
+    "The destination's client could not start",
+    "Raise the limits of the process",
+  ),
+  RIVET_DEST_OBJECT_NOT_FOUND: row(
+    "environment",
+    "An object vanished between two reads",
+    "Run again; check whether another process removes objects",
+  ),
+  RIVET_DEST_UPLOAD_CORRUPTED: row(
+    "environment",
+    "What the store holds is not what was sent",
+    "Run again; if it repeats, check the network between here and the store",
+  ),
+  RIVET_DEST_WRITE_FAILED: row(
+    "environment",
+    "The destination refused a write",
+    "Check that the folder or bucket exists and may be written",
+  ),
+  RIVET_DEST_READ_FAILED: row("environment", "The destination refused a read", "Check that the objects may be read"),
+  RIVET_DEST_DISK_FULL: row(
+    "environment",
+    "The disk of the destination is full",
+    "Free some space and run again; finished chunks are kept",
+  ),
+  RIVET_DEST_MANIFEST_MISSING: row("usage", "The destination holds no manifest", "Run the export first"),
+  RIVET_DEST_MANIFEST_NOT_WRITTEN: row(
+    "environment",
+    "The data is stored, the manifest is not",
+    "Run again: the run is finished under the same names",
+  ),
+  RIVET_DEST_CONTROL_ARTIFACT_INVALID: row(
+    "refusal",
+    "A manifest at the destination cannot be read",
+    "Move it aside, or restore it, and run again",
+  ),
+  RIVET_DEST_PREFIX_MODE_MISMATCH: row(
+    "refusal",
+    "The prefix belongs to another kind of export",
+    "Choose another path or prefix",
+  ),
+  RIVET_DEST_RELATIVE_PATH_MOVED: row(
+    "refusal",
+    "A relative path now leads to another folder",
+    "Give the path absolutely, or move the old data",
+  ),
+  RIVET_DEST_ALREADY_COMPLETE: row(
+    "refusal",
+    "There is nothing to resume, the prefix is complete",
+    "Run without `--resume`, or add `--force`",
+  ),
+  RIVET_DEST_COMMITTED_PART_GONE: row(
+    "refusal",
+    "A committed file is missing at the destination",
+    "Run again: its chunk is read anew",
+  ),
+  RIVET_DEST_PART_ROWS_MISMATCH: row(
+    "integrity",
+    "A stored file does not hold the rows that were written",
+    "Run again, and check the destination's storage",
+  ),
+  RIVET_RUN_UNITS_FAILED: row(
+    "environment",
+    "Chunks of the run did not finish",
+    "Run the same command again; finished chunks are kept",
+  ),
+  RIVET_RUN_INTERRUPTED: row(
+    "environment",
+    "The run was stopped by a signal",
+    "Run the same command again; it continues where it stopped",
+  ),
+  RIVET_RUN_RECONCILE_MISMATCH: row(
+    "integrity",
+    "The source has another number of rows than the export",
+    "Run `rivet reconcile` to see which chunks differ",
+  ),
+  RIVET_RUN_RECONCILE_UNVERIFIED: row(
+    "environment",
+    "The source could not be counted",
+    "Run `rivet reconcile` when the source can be reached",
+  ),
+  RIVET_VALIDATE_FAILED: row(
+    "integrity",
+    "Stored files are not what was written",
+    "Run again: damaged chunks are read anew",
+  ),
+  RIVET_VALIDATE_UNVERIFIED: row(
+    "environment",
+    "The stored files could not be checked",
+    "Check the destination and validate again",
+  ),
+  RIVET_CLI_EXPORT_UNKNOWN: row(
+    "usage",
+    "The config has no export of this name",
+    "Choose one of the names in the config",
+  ),
+  RIVET_CLI_RUN_ID_UNKNOWN: row("usage", "There is no run of this id", "List the runs with `rivet state runs`"),
+  RIVET_CLI_RUN_ID_EXPORT_MISMATCH: row(
+    "usage",
+    "The run belongs to another export",
+    "List the runs with `rivet state runs -e NAME`",
+  ),
+  RIVET_CLI_VALUE_INVALID: row(
+    "usage",
+    "An argument is missing, unknown or malformed",
+    "Run the command with `--help` to see what it takes",
+  ),
+  RIVET_CLI_OPTION_UNSUPPORTED: row("usage", "The option does not apply to this export", "Leave the option out"),
+  RIVET_CLI_REPORT_INVALID: row(
+    "usage",
+    "The report file is of another export or not a report",
+    "Make it anew with `rivet reconcile`",
+  ),
+  RIVET_CLI_INPUT_UNREADABLE: row("environment", "An input file cannot be read", "Check the path and its permissions"),
+  RIVET_CLI_OUTPUT_UNWRITABLE: row(
+    "environment",
+    "An output file cannot be written",
+    "Check the path and its permissions",
+  ),
+  RIVET_CLI_PREFLIGHT_FAILED: row(
+    "usage",
+    "A check of the config, source or destination failed",
+    "Follow the hints of the failed checks",
+  ),
+  RIVET_CLI_PREFLIGHT_UNVERIFIED: row(
+    "environment",
+    "A check could not be made",
+    "Run it again when the system can be reached",
+  ),
+  RIVET_INIT_CONFIG_EXISTS: row(
+    "refusal",
+    "The file to write already exists",
+    "Choose another name, or move the file away",
+  ),
+  RIVET_INIT_TABLE_NOT_FOUND: row("usage", "The table to scaffold does not exist", "Check its name and schema"),
+  RIVET_INIT_NO_TABLES: row("usage", "No table matches", "Check schema, `--include` and `--exclude`"),
+  RIVET_MCP_REQUEST_INVALID: row(
+    "usage",
+    "A request of the tool protocol is malformed",
+    "Correct the client's request",
+  ),
+  RIVET_INTERNAL_RUN_INVARIANT: row(
+    "internal",
+    "A mistake of rivet's own while running",
+    "Report it with the journal: `rivet journal`",
+  ),
+  RIVET_INTERNAL_SOURCE_INVARIANT: row(
+    "internal",
+    "A mistake of rivet's own while reading",
+    "Report it with the journal: `rivet journal`",
+  ),
+  RIVET_INTERNAL_DEST_INVARIANT: row(
+    "internal",
+    "A mistake of rivet's own while writing",
+    "Report it with the journal: `rivet journal`",
+  ),
+  RIVET_INTERNAL_STATE_INVARIANT: row(
+    "internal",
+    "A mistake of rivet's own in its state",
+    "Report it with the journal: `rivet journal`",
+  ),
+  RIVET_INTERNAL_TYPE_BUILDER: row(
+    "internal",
+    "A column met a value it was not made for",
+    "Report it with the column's type",
+  ),
+  RIVET_INTERNAL_VALUE_CONVERTER: row(
+    "internal",
+    "A value changed between the source and the file",
+    "Report it with the column's type",
+  ),
+  RIVET_VERIFY_MANIFEST_MISSING: row("integrity", "There is a marker but no manifest", "Run the export again"),
+  RIVET_VERIFY_RUN_NOT_SUCCESSFUL: row(
+    "environment",
+    "The manifest is of a run that did not succeed",
+    "Run the export again",
+  ),
+  RIVET_VERIFY_VALUE_CHECK_NOT_AVAILABLE: row(
+    "environment",
+    "Values of this format cannot be recomputed",
+    "Rely on the content digests, or use Parquet",
+  ),
+  RIVET_VERIFY_PART_MISSING: row(
+    "integrity",
+    "A file that the manifest names is missing",
+    "Repair it with `rivet repair`, or run the export again",
+  ),
+  RIVET_VERIFY_PART_SIZE_MISMATCH: row(
+    "integrity",
+    "A file has another size than the manifest says",
+    "Repair it with `rivet repair`, or run the export again",
+  ),
+  RIVET_VERIFY_PART_CHECKSUM_MISMATCH: row(
+    "integrity",
+    "A file has other content than the manifest says",
+    "Repair it with `rivet repair`, or run the export again",
+  ),
+  RIVET_VERIFY_VALUE_CHECKSUM: row(
+    "integrity",
+    "The values in a file are not those that were written",
+    "Repair it with `rivet repair`, or run the export again",
+  ),
+  RIVET_VERIFY_PART_ROW_COUNT: row(
+    "integrity",
+    "A file holds another number of rows than the manifest says",
+    "Repair it with `rivet repair`, or run the export again",
+  ),
+  RIVET_VERIFY_SUCCESS_MALFORMED: row("integrity", "The marker is not one of rivet's", "Run the export again"),
+  RIVET_VERIFY_SUCCESS_STALE: row("integrity", "The marker belongs to another manifest", "Run the export again"),
+  RIVET_VERIFY_MANIFEST_INCONSISTENT: row("integrity", "The manifest contradicts itself", "Run the export again"),
+  RIVET_VERIFY_CONTENT_UNMET: row(
+    "integrity",
+    "`verify: content` asks for more than the store can prove",
+    "Use `--depth full`, or a store with checksums",
+  ),
+  RIVET_VERIFY_MANIFEST_REQUIRED: row(
+    "integrity",
+    "There is no manifest where one is required",
+    "Check the prefix, or run the export",
+  ),
+  RIVET_VERIFY_MANIFEST_READ_ERROR: row(
+    "environment",
+    "The manifest could not be read",
+    "Check the destination and validate again",
+  ),
+  RIVET_VERIFY_SUCCESS_READ_ERROR: row(
+    "environment",
+    "The marker could not be read",
+    "Check the destination and validate again",
+  ),
+  RIVET_VERIFY_LIST_ERROR: row(
+    "environment",
+    "The prefix could not be listed",
+    "Check the rights on the destination and validate again",
+  ),
+  RIVET_VERIFY_UNTRACKED_OBJECT: row(
+    "environment",
+    "An object lies at the prefix that no manifest names",
+    "Nothing needs to be done; readers use the manifest",
+  ),
+};
 
 /** A stable error code, printed as `[CODE]` and as `code` in JSON. */
 export type ErrorCode = keyof typeof table;
