@@ -14,9 +14,11 @@ import { isWireOf } from "./wire.ts";
 const DEPTH = 8;
 /** The bytes one FETCH should bring, however wide the rows are: few milliseconds for the server. */
 const FETCH_BYTES = 512 * 1024;
-const FETCH_ROWS_MAX = 20_000;
-/** What the first FETCH asks for, when nothing is known of the rows. */
-const FIRST_ROWS = 64;
+/** Rows that suddenly grow wide make a statement long, so even the narrowest come in small numbers. */
+const FETCH_ROWS_MAX = 5000;
+/** What the first FETCH asks for, when nothing is known of the rows, and how fast the next ones may grow. */
+const FIRST_ROWS = 4;
+const GROWTH = 8;
 /** A FETCH that the server works on for longer is made smaller. */
 const SLOW_MS = 40;
 const ROOM_BYTES = 256 * 1024;
@@ -71,11 +73,17 @@ export async function readCursor(
     const stop = () => stopping ??= session.cancel().finally(() => channel.close());
     options.signal.addEventListener("abort", stop, { once: true });
     try {
-      await send(channel, reading, [["declare", `DECLARE ${cursor} NO SCROLL BINARY CURSOR FOR ${sql}`, 0]]);
+      await send(channel, reading, session.where, [[
+        "declare",
+        `DECLARE ${cursor} NO SCROLL BINARY CURSOR FOR ${sql}`,
+        0,
+      ]]);
       while (!isDone(reading)) {
-        await fill(channel, reading, options);
+        await fill(channel, reading, options, session.where);
         await receive(channel, reading, into, options, session.where);
       }
+      // The server may have said that it was asked to stop before the abort is noticed here.
+      options.signal.throwIfAborted();
     } catch (error) {
       if (isLost(error)) channel.close();
       else await stop();
@@ -126,7 +134,7 @@ function isDone(reading: Reading): boolean {
 
 type Outgoing = [kind: Statement["kind"], sql: string, rows: number];
 
-async function send(channel: Channel, reading: Reading, statements: readonly Outgoing[]): Promise<void> {
+async function send(channel: Channel, reading: Reading, where: string, statements: readonly Outgoing[]): Promise<void> {
   const sentAt = performance.now();
   const messages = statements.map(([kind, sql, rows]) => {
     reading.inFlight.push({ kind, rows, sentAt });
@@ -139,15 +147,19 @@ async function send(channel: Channel, reading: Reading, statements: readonly Out
     bytes.set(message, at);
     at += message.length;
   }
-  await channel.write(bytes);
+  try {
+    await channel.write(bytes);
+  } catch (error) {
+    throw connectionLost(where, error);
+  }
 }
 
 /** Sends FETCHes until enough are in flight, and CLOSE once the rows have ended. Nothing follows a refusal. */
-async function fill(channel: Channel, reading: Reading, options: ReadOptions): Promise<void> {
+async function fill(channel: Channel, reading: Reading, options: ReadOptions, where: string): Promise<void> {
   if (reading.closing || reading.error !== null) return;
   if (reading.exhausted) {
     reading.closing = true;
-    return await send(channel, reading, [["close", `CLOSE ${reading.cursor}`, 0]]);
+    return await send(channel, reading, where, [["close", `CLOSE ${reading.cursor}`, 0]]);
   }
   // Before the width of the rows is known there is one FETCH; a throttled read has one at a time, so that the server rests.
   const depth = reading.rowBytes === 0 || options.throttleMs > 0 ? 1 : DEPTH;
@@ -158,7 +170,7 @@ async function fill(channel: Channel, reading: Reading, options: ReadOptions): P
     reading.owedMs = 0;
   }
   const fetch = `FETCH ${reading.fetchRows} FROM ${reading.cursor}`;
-  await send(channel, reading, Array.from({ length: depth - open }, () => ["fetch", fetch, reading.fetchRows]));
+  await send(channel, reading, where, Array.from({ length: depth - open }, () => ["fetch", fetch, reading.fetchRows]));
 }
 
 /** Takes the next bytes off the socket and looks at what they completed. */
@@ -238,7 +250,10 @@ function adapt(reading: Reading, statement: Statement, options: ReadOptions): vo
     reading.fetchRowsCap = Math.min(FETCH_ROWS_MAX, Math.ceil(reading.fetchRowsCap * 1.25));
   }
   const fitting = Math.floor(Math.min(FETCH_BYTES, options.batchBytes) / reading.rowBytes);
-  reading.fetchRows = Math.max(1, Math.min(fitting, reading.fetchRowsCap, options.batchRows));
+  reading.fetchRows = Math.max(
+    1,
+    Math.min(fitting, reading.fetchRowsCap, statement.rows * GROWTH, options.batchRows),
+  );
   reading.windowBytes = 0;
   reading.windowRows = 0;
   reading.waitedMs = 0;
