@@ -47,8 +47,8 @@ function toCanonical(value: unknown, field: SchemaElement): Cell {
     return decimalText(toUnscaled(value), field.scale ?? 0);
   }
   if (field.converted_type === "DATE") return new Date(Number(value) * 86_400_000).toISOString().slice(0, 10);
-  if (logical?.type === "TIME") return timeText(BigInt(value as bigint));
-  if (logical?.type === "TIMESTAMP") return timestampText(BigInt(value as bigint));
+  if (logical?.type === "TIME") return timeText(BigInt(value as bigint), logical.unit === "NANOS" ? 9 : 6);
+  if (logical?.type === "TIMESTAMP") return timestampText(BigInt(value as bigint), logical.unit === "NANOS" ? 9 : 6);
   if (value instanceof Uint8Array) return hex(value);
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
   return String(value);
@@ -67,20 +67,21 @@ function decimalText(unscaled: bigint, scale: number): string {
   return unscaled < 0n ? `-${text}` : text;
 }
 
-const SECOND_US = 1_000_000n;
-
-function timeText(us: bigint): string {
-  const seconds = us / SECOND_US;
+/** `digits`: 6 for microseconds, 9 for nanoseconds. */
+function timeText(ticks: bigint, digits: 6 | 9): string {
+  const second = 10n ** BigInt(digits);
+  const seconds = ticks / second;
   const two = (n: bigint) => String(n).padStart(2, "0");
   return `${two(seconds / 3600n)}:${two(seconds / 60n % 60n)}:${two(seconds % 60n)}.${
-    String(us % SECOND_US).padStart(6, "0")
+    String(ticks % second).padStart(digits, "0")
   }`;
 }
 
-function timestampText(us: bigint): string {
-  const fraction = ((us % SECOND_US) + SECOND_US) % SECOND_US;
-  const date = new Date(Number((us - fraction) / 1000n)).toISOString();
-  return `${date.slice(0, 19).replace("T", " ")}.${String(fraction).padStart(6, "0")}`;
+function timestampText(ticks: bigint, digits: 6 | 9): string {
+  const second = 10n ** BigInt(digits);
+  const fraction = ((ticks % second) + second) % second;
+  const date = new Date(Number((ticks - fraction) / (second / 1000n))).toISOString();
+  return `${date.slice(0, 19).replace("T", " ")}.${String(fraction).padStart(digits, "0")}`;
 }
 
 export function hex(bytes: Uint8Array): string {
@@ -125,6 +126,8 @@ function duckText(name: string, type: string): string {
     case "TIMESTAMP":
     case "TIMESTAMP WITH TIME ZONE":
       return `strftime(${name}, '%Y-%m-%d %H:%M:%S.%f')`;
+    case "TIMESTAMP_NS":
+      return `strftime(${name}, '%Y-%m-%d %H:%M:%S.%n')`;
     case "TIME":
       return `strftime(DATE '2000-01-01' + ${name}, '%H:%M:%S.%f')`;
     default:
