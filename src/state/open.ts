@@ -30,7 +30,7 @@ export async function openState(options: OpenStateOptions): Promise<State> {
   const now = options.now ?? Date.now;
   const place = parsePlace(options.url, options.directory);
   await refuseToLeaveBehind(place, options.directory);
-  const db = await openDb(place, options.readOnly ?? false, now);
+  const db = options.readOnly === true ? await openForReading(place, now) : await openDb(place, now);
   try {
     if (options.readOnly !== true) await migrate(db, now());
     return makeState(db, now);
@@ -74,10 +74,10 @@ function parseUrl(url: string): URL {
   }
 }
 
-async function openDb(place: Place, readOnly: boolean, now: () => number): Promise<Db> {
+async function openDb(place: Place, now: () => number, readOnly = false): Promise<Db> {
   switch (place.kind) {
     case "sqlite":
-      return readOnly ? await openReadOnly(place.path, now) : await openSqlite({ path: place.path, now });
+      return await openSqlite({ path: place.path, now, readOnly });
     case "postgres": {
       const { openPostgres } = await import("./postgres.ts");
       return await openPostgres({ url: place.url });
@@ -87,20 +87,25 @@ async function openDb(place: Place, readOnly: boolean, now: () => number): Promi
   }
 }
 
-/** A file that does not exist is shown as an empty state; one of another version cannot be shown without changing it. */
-async function openReadOnly(path: string, now: () => number): Promise<Db> {
-  const exists = path !== ":memory:" && await hasContent(path);
-  const db = await openSqlite({ path: exists ? path : ":memory:", readOnly: exists, now });
-  if (!exists) {
-    await migrate(db, now());
-    return db;
+/** A state that does not exist is shown as an empty one; one of an older version cannot be shown without migrating it. */
+async function openForReading(place: Place, now: () => number): Promise<Db> {
+  if (place.kind === "sqlite" && (place.path === ":memory:" || !await hasContent(place.path))) {
+    return await openEmpty(now);
   }
+  const db = await openDb(place, now, true);
   const version = await readVersion(db);
   if (isNewest(version)) return db;
   await db[Symbol.asyncDispose]();
-  const writable = await openSqlite({ path, now });
+  if (version === null) return await openEmpty(now);
+  const writable = await openDb(place, now);
   await migrate(writable, now());
   return writable;
+}
+
+async function openEmpty(now: () => number): Promise<Db> {
+  const db = await openSqlite({ path: ":memory:", now });
+  await migrate(db, now());
+  return db;
 }
 
 /** A new, empty file while the usual one holds progress: every export would start over. */

@@ -1,13 +1,17 @@
 // The state in PostgreSQL, for several machines at one state. Nothing here is session state, so a transaction pooler may stand between.
 
-import { readFile } from "node:fs/promises";
 import pg from "pg";
 import { RivetError } from "../errors.ts";
 import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
+import { translate } from "./postgres_error.ts";
+import { describe, parseSettings } from "./postgres_settings.ts";
 
-const CONNECTIONS_MAX = 4;
-const CONNECT_MS = 10_000;
-const DEADLOCK_TRIES = 5;
+const TRIES_MAX = 5;
+/** A server that restarts or fails over is back after so long, or it is an outage. */
+const RECONNECT_MS = [250, 1_000, 2_000, 4_000];
+const LOCK_TIMEOUT_S = 30;
+/** A process that was stopped in the middle of a transaction must not keep the others from theirs. */
+const IDLE_TIMEOUT_S = 60;
 const INSERT_ROWS = 5_000;
 
 export interface PostgresOptions {
@@ -27,85 +31,6 @@ export async function openPostgres({ url }: PostgresOptions): Promise<Db> {
     await db[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-type Settings = pg.PoolConfig & { host: string; port: number; database: string; user: string };
-
-async function parseSettings(url: URL): Promise<Settings> {
-  const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname.replace(/^\[|\]$/g, ""));
-  const user = decodeURIComponent(url.username) || "postgres";
-  const settings = {
-    host: host || "localhost",
-    port: Number(url.port || "5432"),
-    user,
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)) || user,
-    application_name: "rivet state",
-    max: CONNECTIONS_MAX,
-    connectionTimeoutMillis: CONNECT_MS,
-    keepAlive: true,
-    types: { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig,
-  };
-  return { ...settings, ssl: await parseTls(url, settings.host) };
-}
-
-/** As libpq reads `sslmode`, but for the modes that may fall back to plaintext unseen. */
-async function parseTls(url: URL, host: string): Promise<NonNullable<pg.PoolConfig["ssl"]>> {
-  const mode = url.searchParams.get("sslmode");
-  const rootCert = url.searchParams.get("sslrootcert");
-  const ca = rootCert === null ? {} : { ca: await readRootCert(rootCert) };
-  switch (mode) {
-    case "disable":
-      return false;
-    case "require":
-      return { rejectUnauthorized: false };
-    case "verify-ca":
-      return { ...ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
-    case "verify-full":
-      return { ...ca, rejectUnauthorized: true };
-    default:
-      if (isLocal(host)) return false;
-      throw new RivetError(
-        "RIVET_STATE_URL_TLS_REQUIRED",
-        mode === null ? `The state at '${host}' names no 'sslmode'` : `The state at '${host}' has 'sslmode=${mode}'`,
-        {
-          where: "RIVET_STATE_URL",
-          cure:
-            "Add `?sslmode=verify-full` (or require, verify-ca), or `?sslmode=disable` to send everything in plaintext",
-        },
-      );
-  }
-}
-
-function isLocal(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("/") || /^127\./.test(host);
-}
-
-async function readRootCert(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new RivetError("RIVET_STATE_BACKEND_FAILED", `The file '${path}' of 'sslrootcert' cannot be read`, {
-      where: "RIVET_STATE_URL",
-      cure: "Correct the path in `sslrootcert`",
-      cause,
-    });
-  }
-}
-
-function describe({ host, port, database }: Settings): string {
-  const shown = host.includes(":") ? `[${host}]` : host;
-  return host.startsWith("/") ? `postgres:${host}/${database}` : `postgres://${shown}:${port}/${database}`;
-}
-
-const INT8 = 20;
-const INT4 = 23;
-const BOOL = 16;
-
-function parserOf(oid: number): (text: string) => unknown {
-  if (oid === INT8 || oid === INT4) return Number;
-  if (oid === BOOL) return (text) => text === "t";
-  return (text) => text;
 }
 
 class PostgresDb implements Db {
@@ -132,12 +57,18 @@ class PostgresDb implements Db {
     return this.#borrow((sql) => sql.now());
   }
 
+  /** Tried again after a deadlock, and after a connection was lost before COMMIT was sent: nothing of it can have remained. */
   async transaction<T>(body: (sql: Sql) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     for (let tries = 1;; tries++) {
+      const progress = { committing: false };
       try {
-        return await this.#borrow((sql) => inTransaction(sql, body, options));
+        return await this.#borrow((sql) => inTransaction(sql, body, options, progress));
       } catch (error) {
-        if (!(error instanceof RivetError) || error.retry !== "same_connection" || tries >= DEADLOCK_TRIES) throw error;
+        if (!(error instanceof RivetError) || error.retry === "never" || progress.committing) throw error;
+        if (tries === TRIES_MAX) throw error;
+        if (error.retry === "reconnect") {
+          await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS[tries - 1]));
+        }
       }
     }
   }
@@ -172,11 +103,12 @@ async function inTransaction<T>(
   sql: Session,
   body: (sql: Sql) => Promise<T>,
   options: TransactionOptions,
+  progress: { committing: boolean },
 ): Promise<T> {
-  await sql.run("BEGIN");
+  await sql.begin(options.durable ?? true);
   try {
-    if (options.durable === false) await sql.run("SET LOCAL synchronous_commit = off");
     const result = await body(sql);
+    progress.committing = true;
     await sql.run("COMMIT");
     return result;
   } catch (error) {
@@ -192,6 +124,16 @@ class Session implements Sql {
   broken = false;
 
   constructor(private readonly client: pg.PoolClient, private readonly location: string) {}
+
+  /** Settings of this transaction alone, in the same message as its beginning. */
+  async begin(durable: boolean): Promise<void> {
+    const settings = [
+      `SET LOCAL lock_timeout = '${LOCK_TIMEOUT_S}s'`,
+      `SET LOCAL idle_in_transaction_session_timeout = '${IDLE_TIMEOUT_S}s'`,
+      ...(durable ? [] : ["SET LOCAL synchronous_commit = off"]),
+    ];
+    await this.#translated(() => this.client.query(`BEGIN; ${settings.join("; ")}`));
+  }
 
   async all(text: string, values: readonly SqlValue[] = []): Promise<Row[]> {
     return (await this.#query(text, values)).rows as Row[];
@@ -222,9 +164,13 @@ class Session implements Sql {
     return Number(row?.["now"]);
   }
 
-  async #query(text: string, values: readonly SqlValue[]): Promise<pg.QueryResult> {
+  #query(text: string, values: readonly SqlValue[]): Promise<pg.QueryResult> {
+    return this.#translated(() => this.client.query(toNumbered(text), values as SqlValue[]));
+  }
+
+  async #translated<T>(action: () => Promise<T>): Promise<T> {
     try {
-      return await this.client.query(toNumbered(text), values as SqlValue[]);
+      return await action();
     } catch (error) {
       const translated = translate(error, this.location);
       if (translated.retry === "reconnect") this.broken = true;
@@ -245,48 +191,4 @@ function toNumbered(text: string): string {
     numbered.set(text, found);
   }
   return found;
-}
-
-/** SQLSTATE and system codes after which a new connection may succeed. */
-const CONNECTION_LOST = new Set([
-  "57P01",
-  "57P02",
-  "57P03",
-  "53300",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EAI_AGAIN",
-]);
-const SAME_CONNECTION = new Set(["40001", "40P01", "55P03"]);
-const NOT_WRITABLE = new Set(["42501", "25006"]);
-
-function translate(error: unknown, location: string): RivetError {
-  if (error instanceof RivetError) return error;
-  const code = (error as { code?: unknown }).code;
-  const message = error instanceof Error ? error.message : String(error);
-  const options = { where: location, cause: error };
-  if (typeof code !== "string") {
-    return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state failed: ${message}`, options);
-  }
-  if (SAME_CONNECTION.has(code)) {
-    return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state is contended: ${message}`, {
-      ...options,
-      retry: "same_connection",
-    });
-  }
-  if (CONNECTION_LOST.has(code) || code.startsWith("08")) {
-    return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state cannot be reached: ${message}`, {
-      ...options,
-      retry: "reconnect",
-    });
-  }
-  if (NOT_WRITABLE.has(code)) {
-    return new RivetError("RIVET_STATE_NOT_WRITABLE", `The state refuses writing: ${message}`, options);
-  }
-  return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state failed: ${message} (${code})`, options);
 }

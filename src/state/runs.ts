@@ -1,24 +1,13 @@
-// Runs and their slices: the intent before the first slice, claims, and what becomes of each slice. Tables chunk_run, chunk_task.
+// Runs: the intent before the first slice, and how a run ends without success. Table chunk_run.
 
 import { RivetError } from "../errors.ts";
-import { count, type Db, first, marks, pieces, type Row, type Sql, type SqlValue, text, textOrNull } from "./db.ts";
+import { count, type Db, first, type Row, type Sql, type SqlValue, text } from "./db.ts";
 import { compileJournal, reopenJournal } from "./journal.ts";
-import { assertLease, assertRunning, assertSameKey, nameRun, runGone } from "./lease.ts";
-import { countedTotals, forgetParts } from "./ledger.ts";
+import { assertLease, assertSameKey, nameRun, runGone } from "./lease.ts";
+import { countedTotals } from "./ledger.ts";
 import { beginMetric, putMetric, setRunningTotals } from "./metrics.ts";
-import type {
-  ExportKey,
-  Lease,
-  MetricRow,
-  RunIntent,
-  RunStatus,
-  SliceIntent,
-  SliceStatus,
-  StoredRun,
-  StoredSlice,
-} from "./state.ts";
-
-const SLICES_PER_PAGE = 20_000;
+import { insertSlices } from "./slices.ts";
+import type { ExportKey, Lease, MetricRow, RunIntent, RunStatus, SliceIntent, StoredRun } from "./state.ts";
 
 /** The run that the next one finishes: in progress, or ended so that it can be continued. */
 export function openRun(sql: Sql, key: ExportKey): Promise<StoredRun | null> {
@@ -71,6 +60,8 @@ export async function beginRun(
   lease: Lease,
 ): Promise<void> {
   assertSameKey(intent.key, lease);
+  // A transaction may be tried again, and what can be walked only once would then be an empty run.
+  const planned = Array.isArray(slices) ? slices : [...slices];
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const open = await openRun(sql, intent.key);
@@ -80,7 +71,7 @@ export async function beginRun(
       });
     }
     await insertRun(sql, intent, now);
-    const total = await insertSlices(sql, intent.runId, slices, now);
+    const total = await insertSlices(sql, intent.runId, planned, now);
     await nameRun(sql, lease, intent.runId);
     await beginMetric(sql, intent);
     // Without statistics of the new rows the planner of PostgreSQL may walk all of them for each claim.
@@ -111,44 +102,6 @@ async function insertRun(sql: Sql, intent: RunIntent, now: string): Promise<void
   );
 }
 
-const SLICE_COLUMNS = [
-  "run_id",
-  "chunk_index",
-  "slice_id",
-  "start_key",
-  "end_key",
-  "bounds_json",
-  "status",
-  "attempts",
-  "rows_written",
-  "updated_at",
-];
-
-async function insertSlices(sql: Sql, runId: string, slices: Iterable<SliceIntent>, now: string): Promise<number> {
-  let total = 0;
-  function* rows(): Generator<SqlValue[]> {
-    for (const { index, id, startKey, endKey, boundsJson } of slices) {
-      total++;
-      yield [runId, index, id, startKey, endKey, boundsJson, "pending", 0, 0, now];
-    }
-  }
-  await sql.insert("chunk_task", SLICE_COLUMNS, rows());
-  return total;
-}
-
-export async function addSlices(
-  db: Db,
-  now: string,
-  runId: string,
-  slices: readonly SliceIntent[],
-  lease: Lease,
-): Promise<void> {
-  await db.transaction(async (sql) => {
-    await assertRunning(sql, runId, lease);
-    await insertSlices(sql, runId, slices, now);
-  });
-}
-
 export async function resumeRun(db: Db, now: string, runId: string, lease: Lease): Promise<void> {
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
@@ -165,89 +118,6 @@ export async function resumeRun(db: Db, now: string, runId: string, lease: Lease
     await nameRun(sql, lease, runId);
     await reopenJournal(sql, runId);
     await beginMetric(sql, (await findRun(sql, runId))!);
-    await setRunningTotals(sql, runId, await countedTotals(sql, runId));
-  });
-}
-
-/** All slices in order, read in pages so that a million of them do not stop the program's other work. */
-export async function listSlices(sql: Sql, runId: string): Promise<StoredSlice[]> {
-  const found: StoredSlice[] = [];
-  for (let after = -1;;) {
-    const rows = await sql.all(
-      "SELECT * FROM chunk_task WHERE run_id = ? AND chunk_index > ? ORDER BY chunk_index LIMIT ?",
-      [
-        runId,
-        after,
-        SLICES_PER_PAGE,
-      ],
-    );
-    for (const row of rows) found.push(toSlice(row));
-    if (rows.length < SLICES_PER_PAGE) return found;
-    after = found.at(-1)!.index;
-  }
-}
-
-/** Pending ones in order first, then failed ones with attempts left. */
-export async function claimSlice(db: Db, now: string, runId: string, lease: Lease): Promise<StoredSlice | null> {
-  return await db.transaction(async (sql) => {
-    const run = await assertRunning(sql, runId, lease);
-    return await claim(sql, now, "run_id = ? AND status = 'pending' ORDER BY chunk_index", [runId]) ??
-      await claim(sql, now, "run_id = ? AND status = 'failed' AND attempts < ? ORDER BY attempts, chunk_index", [
-        runId,
-        count(run, "max_chunk_attempts"),
-      ]);
-    // What a power failure makes of a claim is what it makes of the process: the slice is read again.
-  }, { durable: false });
-}
-
-async function claim(sql: Sql, now: string, where: string, values: readonly SqlValue[]): Promise<StoredSlice | null> {
-  const lock = sql.kind === "postgres" ? " FOR UPDATE SKIP LOCKED" : "";
-  const row = await first(
-    sql,
-    `UPDATE chunk_task SET status = 'running', attempts = attempts + 1, updated_at = ?
-      WHERE id = (SELECT id FROM chunk_task WHERE ${where} LIMIT 1${lock}) RETURNING *`,
-    [now, ...values],
-  );
-  return row === null ? null : toSlice(row);
-}
-
-export async function failSlice(
-  db: Db,
-  now: string,
-  runId: string,
-  index: number,
-  error: string,
-  final: boolean,
-  lease: Lease,
-): Promise<void> {
-  await db.transaction(async (sql) => {
-    const run = await assertRunning(sql, runId, lease);
-    await sql.run(
-      `UPDATE chunk_task SET status = 'failed', last_error = ?, updated_at = ?,
-        attempts = CASE WHEN ? AND attempts < ? THEN ? ELSE attempts END
-        WHERE run_id = ? AND chunk_index = ? AND status = 'running'`,
-      [error, now, final, count(run, "max_chunk_attempts"), count(run, "max_chunk_attempts"), runId, index],
-    );
-  });
-}
-
-export async function resetSlices(
-  db: Db,
-  now: string,
-  runId: string,
-  indexes: readonly number[],
-  lease: Lease,
-): Promise<void> {
-  await db.transaction(async (sql) => {
-    await assertRunning(sql, runId, lease);
-    for (const piece of pieces(indexes)) {
-      await sql.run(
-        `UPDATE chunk_task SET status = 'pending', attempts = 0, last_error = NULL, rows_written = 0, file_name = NULL,
-          observations_json = NULL, updated_at = ? WHERE run_id = ? AND chunk_index IN (${marks(piece)})`,
-        [now, runId, ...piece],
-      );
-      await forgetParts(sql, runId, piece);
-    }
     await setRunningTotals(sql, runId, await countedTotals(sql, runId));
   });
 }
@@ -333,23 +203,6 @@ function toRun(row: Row): StoredRun {
     planJson: text(row, "plan_json"),
     rivetVersion: text(row, "rivet_version"),
     status: text(row, "status") as RunStatus,
-    updatedAt: text(row, "updated_at"),
-  };
-}
-
-function toSlice(row: Row): StoredSlice {
-  const observations = textOrNull(row, "observations_json");
-  return {
-    index: count(row, "chunk_index"),
-    id: text(row, "slice_id"),
-    startKey: textOrNull(row, "start_key"),
-    endKey: textOrNull(row, "end_key"),
-    boundsJson: text(row, "bounds_json"),
-    status: text(row, "status") as SliceStatus,
-    attempts: count(row, "attempts"),
-    lastError: textOrNull(row, "last_error"),
-    rows: count(row, "rows_written"),
-    observations: observations === null ? null : JSON.parse(observations),
     updatedAt: text(row, "updated_at"),
   };
 }

@@ -7,6 +7,7 @@ import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts
 import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
 import * as progress from "./progress.ts";
 import * as runs from "./runs.ts";
+import * as slices from "./slices.ts";
 import type { State } from "./state.ts";
 import { vacuum } from "./vacuum.ts";
 
@@ -28,15 +29,15 @@ export function makeState(db: Db, nowMs: () => number): State {
     latestRun: (key, status) => runs.latestRun(db, key, status),
     runs: (filter) => runs.listRuns(db, filter),
 
-    beginRun: (intent, slices, lease) => runs.beginRun(db, now(), intent, slices, lease),
+    beginRun: (intent, planned, lease) => runs.beginRun(db, now(), intent, planned, lease),
     resumeRun: (runId, lease) => runs.resumeRun(db, now(), runId, lease),
-    slices: (runId) => runs.listSlices(db, runId),
+    slices: (runId) => slices.listSlices(db, runId),
     parts: (runId) => listParts(db, runId),
-    claimSlice: (runId, lease) => runs.claimSlice(db, now(), runId, lease),
+    claimSlice: (runId, lease) => slices.claimSlice(db, now(), runId, lease),
     commitSlice: (runId, commit, format, lease) => commitSlice(db, now(), runId, commit, format, lease),
-    failSlice: (runId, index, error, final, lease) => runs.failSlice(db, now(), runId, index, error, final, lease),
-    resetSlices: (runId, indexes, lease) => runs.resetSlices(db, now(), runId, indexes, lease),
-    addSlices: (runId, slices, lease) => runs.addSlices(db, now(), runId, slices, lease),
+    failSlice: (runId, index, error, final, lease) => slices.failSlice(db, now(), runId, index, error, final, lease),
+    resetSlices: (runId, indexes, lease) => slices.resetSlices(db, now(), runId, indexes, lease),
+    addSlices: (runId, added, lease) => slices.addSlices(db, now(), runId, added, lease),
 
     commitTask: (commit, lease) => progress.commitTask(db, now(), commit, lease),
     endRun: (runId, status, resumable, metric, lease) =>
