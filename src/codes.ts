@@ -437,7 +437,11 @@ const table = {
     "The stored chunks are not those that were planned",
     "Give the run up with `rivet state reset-chunks`, then run again",
   ),
-  RIVET_STATE_CHUNK_CHECKPOINT_GONE: row("refusal", "The run's record was deleted while it ran", "Run again"),
+  RIVET_STATE_CHUNK_CHECKPOINT_GONE: row(
+    "refusal",
+    "The run's record was deleted while it ran",
+    "Run again; it is planned anew",
+  ),
   RIVET_SCHEMA_DRIFT: row(
     "drift",
     "The columns differ from those of the last run, and `on_schema_drift` is fail",

@@ -34,7 +34,7 @@ function invalid(context: ConnectionContext, message: string, cure?: string): Ri
 
 /** Checks how the connection is written; reads no secret yet. */
 export function buildSource(raw: RawSource, context: ConnectionContext): SourceConfig {
-  const shared = { engine: raw.type, environment: raw.environment ?? null };
+  const shared = { engine: raw.type, environment: raw.environment ?? null, zeroDates: raw.zero_dates ?? "fail" };
   if (raw.type === "sqlite") {
     const path = sqlitePath(raw, context);
     return {

@@ -184,7 +184,9 @@ function unwrap(shape: unknown, property: "shape" | "element"): unknown {
 
 async function toExport(raw: RawExport, index: number, config: RawConfig, reading: Reading): Promise<Export> {
   const tuning = buildTuning(config.source.tuning, raw.tuning, config.source.environment);
-  const mode = raw.mode ?? "full";
+  // A key that is followed from run to run is a cursor.
+  const follows = raw.keyset_incremental === true;
+  const mode = follows ? "incremental" : raw.mode ?? "full";
   return {
     name: raw.name,
     where: reading.parsed.where(["exports", index]),
@@ -275,7 +277,7 @@ async function readQueryFile(file: string, reading: Reading, where: string): Pro
 
 function toIncremental(raw: RawExport): IncrementalConfig {
   return {
-    cursorColumn: raw.cursor_column!,
+    cursorColumn: raw.cursor_column ?? [raw.chunk_by_key!].flat()[0]!,
     cursorMode: raw.incremental_cursor_mode ?? "single_column",
     fallbackColumn: raw.cursor_fallback_column ?? null,
     cursorLagS: raw.cursor_lag === undefined ? 0 : parseDuration(raw.cursor_lag)!,

@@ -19,6 +19,8 @@ export interface Config {
 export interface SourceConfig {
   readonly engine: Engine;
   readonly environment: "local" | "replica" | "production" | null;
+  /** What a MySQL zero date becomes. */
+  readonly zeroDates: "fail" | "null";
   /** Identity without secrets: `postgres://host:port/database`, `sqlite:/abs/path`. Part of the state's keys. */
   readonly identity: string;
   /** Reads the referenced secrets; throws RIVET_CONFIG_SECRET_UNSET and RIVET_CONFIG_TLS_CA_INVALID. */

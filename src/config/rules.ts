@@ -199,7 +199,7 @@ function checkChunks(entry: RawExport, fail: Fail): void {
       "Keep one of them",
     );
   }
-  if (entry.keyset_incremental === true && byKey === undefined) {
+  if (entry.keyset_incremental === true && (byKey === undefined || [byKey].flat().length > 1)) {
     fail(
       "RIVET_CONFIG_MODE_SETTING_INVALID",
       "keyset_incremental",

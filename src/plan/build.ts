@@ -122,7 +122,7 @@ export async function buildTask(
     destinationWritten,
     definition,
     planHash: fingerprint(definition),
-    complete: (entry.mode === "full" || entry.mode === "chunked") && entry.chunked?.keysetIncremental !== true,
+    complete: entry.mode === "full" || entry.mode === "chunked",
     consistency: lanes === 1 || sharesSnapshot(source.engine) ? "snapshot" : "slice",
     warnings: [...planned.warnings, ...columns.flatMap((c) => c.warnings.map((w) => `column '${c.name}': ${w}`))],
   };

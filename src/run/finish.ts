@@ -19,6 +19,7 @@ export async function finishRun(run: Run): Promise<void> {
   const rows = parts.reduce((sum, part) => sum + part.observations.rows, 0);
   recorder.totals(rows, parts);
   await passVerdict(run, slices, parts, rows);
+  await warnOfShapeDrift(run, slices);
   const sourceRowCount = await reconcile(run, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
   await state.commitTask(await toTaskCommit(run, slices, rows), run.lease);
@@ -100,6 +101,19 @@ async function refuse(
   }
   run.recorder.refused();
   throw error;
+}
+
+/** Values far longer than ever before are worth a look; they change nothing. */
+async function warnOfShapeDrift(run: Run, slices: readonly StoredSlice[]): Promise<void> {
+  const factor = run.task.export.shapeDriftWarnFactor;
+  if (factor === 0) return;
+  const known = await run.state.shape(run.task.key);
+  for (const [name, bytes] of Object.entries(longestValues(slices.map((slice) => slice.observations)))) {
+    const was = known[name] ?? 0;
+    if (was > 0 && bytes > was * factor) {
+      run.recorder.warn("shape", `column '${name}' holds values of ${bytes} bytes, the longest so far had ${was}`);
+    }
+  }
 }
 
 async function publishRun(

@@ -14,6 +14,8 @@ import { needsNewLane, retryDelayMs } from "./retry.ts";
 import type { SliceRequest } from "./slice.ts";
 
 const MIB = 1 << 20;
+const MEMORY_WAIT_MS_MAX = 5_000;
+const MEMORY_POLL_MS = 500;
 
 /** Runs every slice that is not done; returns when all are, throws the error that stopped the run. */
 export async function runSlices(run: Run, connection: SourceConnection): Promise<void> {
@@ -25,6 +27,7 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
     await using lane = new LaneHolder(run, connection);
     for (;;) {
       signal.throwIfAborted();
+      await waitForMemory(run, signal);
       const slice = await run.state.claimSlice(run.runId, run.lease);
       if (slice === null) return;
       await runOne(run, lane, slice, template, signal);
@@ -40,6 +43,19 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   if (run.signal.aborted) throw stopReason(run);
   const first = failures[0];
   if (first !== undefined) throw first;
+}
+
+/** Waits a little, not for ever: memory that is still in use then belongs to running slices. */
+async function waitForMemory(run: Run, signal: AbortSignal): Promise<void> {
+  const { memoryThresholdMb } = run.task.export.tuning;
+  if (memoryThresholdMb === 0) return;
+  for (
+    let waited = 0;
+    waited < MEMORY_WAIT_MS_MAX && Deno.memoryUsage().rss / MIB > memoryThresholdMb;
+    waited += MEMORY_POLL_MS
+  ) {
+    await run.context.runtime.sleep(MEMORY_POLL_MS, signal);
+  }
 }
 
 function stopReason(run: Run): RivetError {
@@ -154,6 +170,7 @@ async function toTemplate(run: Run): Promise<Template> {
     name: column.name,
     type: column.type === null ? "string" : formatType(column.type),
     wire: column.wire,
+    ...(run.context.config.source.engine === "mysql" ? { zeroDates: run.context.config.source.zeroDates } : {}),
     metadata: {
       "rivet.native_type": column.nativeType,
       "rivet.fidelity": column.fidelity,
