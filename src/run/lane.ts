@@ -19,17 +19,26 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export type OpenLane = (spec: LaneSpec) => Promise<Lane>;
+/** What a lane may ask of the program around it. */
+export interface LaneHost {
+  /** The destination with its secrets read anew, after the old ones expired. */
+  refreshDestination(): Promise<ResolvedDestination>;
+}
+
+export type OpenLane = (spec: LaneSpec, host: LaneHost) => Promise<Lane>;
 
 export type ToLane =
   | { readonly kind: "open"; readonly spec: LaneSpec }
   | { readonly kind: "run"; readonly request: SliceRequest }
   | { readonly kind: "abort" }
+  | { readonly kind: "credentials"; readonly destination: ResolvedDestination }
   | { readonly kind: "close" };
 
 export type FromLane =
   | { readonly kind: "opened" }
   | { readonly kind: "progress"; readonly progress: SliceProgress }
+  /** Answered by `credentials`. */
+  | { readonly kind: "refresh" }
   | { readonly kind: "done"; readonly result: SliceResult }
   | { readonly kind: "failed"; readonly error: WireError }
   | { readonly kind: "closed" };
@@ -68,13 +77,13 @@ function parentFolder(path: string): string {
 }
 
 /** Opens a lane in a Worker of its own. */
-export async function openWorkerLane(spec: LaneSpec): Promise<Lane> {
+export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<Lane> {
   const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), {
     type: "module",
     name: "rivet-lane",
     deno: { permissions: lanePermissions(spec.source, spec.destination) },
   } as WorkerOptions);
-  const lane = new WorkerLane(worker);
+  const lane = new WorkerLane(worker, host);
   try {
     await lane.ask({ kind: "open", spec });
   } catch (error) {
@@ -89,7 +98,7 @@ class WorkerLane implements Lane {
   #onProgress: (progress: SliceProgress) => void = () => {};
   #dead: RivetError | null = null;
 
-  constructor(private readonly worker: Worker) {
+  constructor(private readonly worker: Worker, private readonly host: LaneHost) {
     worker.onmessage = (event: MessageEvent<FromLane>) => this.#receive(event.data);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -114,7 +123,12 @@ class WorkerLane implements Lane {
 
   #receive(message: FromLane): void {
     if (message.kind === "progress") this.#onProgress(message.progress);
-    else this.#pending?.resolve(message);
+    else if (message.kind === "refresh") {
+      this.host.refreshDestination().then(
+        (destination) => this.worker.postMessage({ kind: "credentials", destination } satisfies ToLane),
+        (error) => this.#pending?.reject(error),
+      );
+    } else this.#pending?.resolve(message);
   }
 
   async run(

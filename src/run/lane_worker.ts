@@ -3,7 +3,7 @@
 import "./environment_shim.ts";
 import { invariant, toWireError } from "../errors.ts";
 import { type Core, openCore } from "../core/mod.ts";
-import { type Destination, openDestination } from "../destination/mod.ts";
+import { type Destination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import { openSource, type Source } from "../source/mod.ts";
 import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
 import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
@@ -21,7 +21,7 @@ let running = new AbortController();
 
 async function open(spec: LaneSpec): Promise<void> {
   const core = await openCore(spec.core);
-  const destination = await openDestination(spec.destination);
+  const destination = await openDestination(spec.destination, { refresh });
   try {
     const source = await openSource(spec.source, spec.limits);
     try {
@@ -35,6 +35,17 @@ async function open(spec: LaneSpec): Promise<void> {
     await destination[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+let fresh: PromiseWithResolvers<ResolvedDestination> | null = null;
+
+/** A lane has no environment: new secrets come from outside. */
+function refresh(): Promise<ResolvedDestination> {
+  if (fresh === null) {
+    fresh = Promise.withResolvers<ResolvedDestination>();
+    scope.postMessage({ kind: "refresh" });
+  }
+  return fresh.promise;
 }
 
 async function run(request: SliceRequest): Promise<void> {
@@ -68,6 +79,10 @@ async function answer(message: ToLane): Promise<void> {
       return await run(message.request);
     case "abort":
       return running.abort();
+    case "credentials":
+      fresh?.resolve(message.destination);
+      fresh = null;
+      return;
     case "close":
       return await close();
     default: {

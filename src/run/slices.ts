@@ -1,6 +1,7 @@
 // The lanes at work: each claims the next slice, runs it, commits it. A lane's death is a failed slice, not a failed program.
 
 import { RivetError, toRivetError } from "../errors.ts";
+import { withCredentials } from "../destination/mod.ts";
 import { edgeOf, findCursor, type Slice, type Task } from "../plan/mod.ts";
 import { buildSelect, type HiddenColumn, type SourceConnection } from "../source/mod.ts";
 import type { StoredSlice } from "../state/mod.ts";
@@ -133,13 +134,14 @@ class LaneHolder implements AsyncDisposable {
 
   async open(): Promise<Lane> {
     const { context, task, picture } = this.run;
+    const refreshDestination = () => withCredentials(task.destination, (name) => context.runtime.env(name));
     this.#lane ??= await context.openLane({
       source: this.connection,
       limits: limitsOf({ entry: task.export }),
-      destination: task.destination,
+      destination: await refreshDestination(),
       snapshot: picture.token,
       core: context.core,
-    });
+    }, { refreshDestination });
     return this.#lane;
   }
 
