@@ -11,7 +11,6 @@ import {
   type Predicate,
   type Query,
   type Shape,
-  sharesSnapshot,
   type Source,
   type TableFacts,
 } from "../source/mod.ts";
@@ -123,7 +122,6 @@ export async function buildTask(
     definition,
     planHash: fingerprint(definition),
     complete: entry.mode === "full" || entry.mode === "chunked",
-    consistency: lanes === 1 || sharesSnapshot(source.engine) ? "snapshot" : "slice",
     warnings: [...planned.warnings, ...columns.flatMap((c) => c.warnings.map((w) => `column '${c.name}': ${w}`))],
   };
 }

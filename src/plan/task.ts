@@ -3,7 +3,7 @@
 import type { EncoderSpec } from "../core/mod.ts";
 import type { ResolvedDestination } from "../destination/mod.ts";
 import type { CursorDefinition, CursorState, ExportKey, SliceIntent } from "../state/mod.ts";
-import type { Consistency, Engine, Predicate, Query, SourceColumn } from "../source/mod.ts";
+import type { Engine, Predicate, Query, SourceColumn } from "../source/mod.ts";
 import type { Export } from "../config/mod.ts";
 
 /** A range read as one unit. Users see the word chunk. */
@@ -72,8 +72,6 @@ export interface Task {
   readonly planHash: string;
   /** True when every run of the export is the whole picture, so that a new set replaces the old one. */
   readonly complete: boolean;
-  /** Best level this plan allows. */
-  readonly consistency: Consistency;
   readonly warnings: readonly string[];
 }
 

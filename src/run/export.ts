@@ -155,7 +155,7 @@ async function beginRun(
 ): Promise<Run | null> {
   const stored = await state.openRun(key);
   const before = await askBeforePicture(source, unit.entry);
-  const token = await source.begin(null);
+  const token = await source.begin(null, unit.entry.parallel);
   const { strict } = context.options;
   const planContext = { config: context.config, source, runtime: context.runtime, version: context.version, strict };
   const task = await buildTask(planContext, unit, key, { cursor: await state.cursor(key), run: stored }, before);
@@ -163,9 +163,10 @@ async function beginRun(
   const destination = await context.openDestination(task.destination);
   try {
     for (const message of task.warnings) recorder.warn("plan", message);
+    if (source.proxy) recorder.warn("source", `${source.proxy} stands between rivet and the server`);
     const runId = stored?.runId ?? newRunId;
     const common = { context, state, task, runId, lease, destination, recorder, signal };
-    const picture: Picture = { source, token, consistency: task.consistency };
+    const picture: Picture = { source, token, consistency: levelOf(source, token, task.lanes) };
     if (stored !== null) {
       return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
     }
@@ -180,7 +181,7 @@ async function beginRun(
       mode: unit.entry.mode,
       startedAt,
       destinationUri: destination.uri,
-      consistency: task.consistency,
+      consistency: picture.consistency,
       maxAttempts: attemptsMax(unit.entry.tuning, unit.entry.chunked?.maxAttempts ?? null),
       planJson: JSON.stringify(toIntent(task, context.runtime.now() * 1000)),
       rivetVersion: context.version,
@@ -191,6 +192,11 @@ async function beginRun(
     await destination[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Several lanes see one moment only where they share a picture. */
+function levelOf(source: Source, token: string | null, lanes: number): Consistency {
+  return lanes > 1 && token === null ? "slice" : source.consistency ?? "snapshot";
 }
 
 function toIntent(task: Task, exportedAtUs: number): Intent {

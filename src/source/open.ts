@@ -18,8 +18,3 @@ export async function openSource(connection: SourceConnection, limits: SessionLi
     }
   }
 }
-
-/** Whether several connections of this engine can read one and the same picture. */
-export function sharesSnapshot(engine: Engine): boolean {
-  return engine === "postgres";
-}
