@@ -80,7 +80,7 @@ async function openDb(place: Place, now: () => number, readOnly = false): Promis
       return await openSqlite({ path: place.path, now, readOnly });
     case "postgres": {
       const { openPostgres } = await import("./postgres.ts");
-      return await openPostgres({ url: place.url });
+      return await openPostgres({ url: place.url, readOnly });
     }
     default:
       return place satisfies never;

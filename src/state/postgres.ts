@@ -16,16 +16,21 @@ const INSERT_ROWS = 5_000;
 
 export interface PostgresOptions {
   readonly url: URL;
+  readonly readOnly?: boolean;
 }
 
-export async function openPostgres({ url }: PostgresOptions): Promise<Db> {
+export async function openPostgres({ url, readOnly = false }: PostgresOptions): Promise<Db> {
   const settings = await parseSettings(url);
   const pool = new pg.Pool(settings);
   // A connection that breaks while nobody uses it is replaced; whoever uses one gets its error from the query.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   const db = new PostgresDb(pool, describe(settings));
   try {
-    await db.all("SELECT 1 AS one");
+    const [row] = await db.all("SELECT current_setting('transaction_read_only') AS read_only");
+    if (row?.["read_only"] === "on" && !readOnly) {
+      throw new RivetError("RIVET_STATE_NOT_WRITABLE", "The state's database is read-only", { where: db.location });
+    }
     return db;
   } catch (error) {
     await db[Symbol.asyncDispose]();

@@ -250,3 +250,9 @@ export async function codeOf(promise: Promise<unknown>): Promise<string | null> 
     return (error as { code?: string }).code ?? String(error);
   }
 }
+
+/** A run of two slices, the first one claimed. */
+export async function beginAndClaim(state: State, lease: Lease): Promise<void> {
+  await state.beginRun(intentOf("r1", { key: lease.key }), slicesOf(2), lease);
+  await state.claimSlice("r1", lease);
+}
