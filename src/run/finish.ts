@@ -22,7 +22,7 @@ export async function finishRun(run: Run): Promise<void> {
   await warnOfShapeDrift(run, slices);
   const sourceRowCount = await reconcile(run, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
-  await state.commitTask(await toTaskCommit(run, slices, rows), run.lease);
+  await state.commitTask(toTaskCommit(run, slices, rows), run.lease);
   recorder.succeed(rows === 0 && task.export.skipEmpty ? "no rows" : null);
 }
 
@@ -177,7 +177,7 @@ async function reconcile(run: Run, rows: number): Promise<number | null> {
   return count;
 }
 
-async function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): Promise<TaskCommit> {
+function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): TaskCommit {
   const { task, runId, recorder, context } = run;
   const chunks = task.export.mode === "chunked" ? slices.filter((slice) => slice.id !== "null") : [];
   const cursor = nextCursor(run, slices);

@@ -1,6 +1,6 @@
 // One way to open any engine. Drivers load only when their engine is asked for.
 
-import type { Engine, SessionLimits, Source, SourceConnection } from "./source.ts";
+import type { SessionLimits, Source, SourceConnection } from "./source.ts";
 
 export async function openSource(connection: SourceConnection, limits: SessionLimits): Promise<Source> {
   switch (connection.engine) {
