@@ -51,6 +51,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   3960: { code: "RIVET_SOURCE_QUERY_FAILED", retry: "reconnect", delayMs: 1_000 },
   3966: { ...scarce, retry: "reconnect", cure: "Give tempdb more room for row versions, or read smaller chunks" },
   3967: { ...scarce, retry: "reconnect", cure: "Give tempdb more room for row versions, or read smaller chunks" },
+  3952: refused("Set ALLOW_SNAPSHOT_ISOLATION ON in every database that `query:` reads from"),
   3961: columnsChanged,
   3964: columnsChanged,
   41332: memoryOptimized,

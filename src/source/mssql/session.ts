@@ -34,7 +34,7 @@ export async function beginSession(ask: Ask, limits: SessionLimits): Promise<Ses
     `SELECT @@SPID, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), CONVERT(nvarchar(128), SERVERPROPERTY('Edition')),
       CONVERT(int, SERVERPROPERTY('EngineEdition')), CONVERT(int, d.snapshot_isolation_state),
       CONVERT(int, d.is_read_committed_snapshot_on)
-    FROM (SELECT DB_ID() AS id) AS me LEFT JOIN sys.databases AS d ON d.database_id = me.id`,
+    FROM (SELECT DB_NAME() AS name) AS me LEFT JOIN sys.databases AS d ON d.name = me.name`,
   );
   const [first, version, edition, engine, snapshot, rowVersions] = row ?? [];
   // Two statements on two server sessions: something shares the connections between its clients.
