@@ -14,6 +14,9 @@ const LOCK_TIMEOUT_S = 30;
 const IDLE_TIMEOUT_S = 60;
 const INSERT_ROWS = 5_000;
 
+/** The driver's own errors for a broken connection have no code; that it broke is known from its event. */
+const lostClients = new WeakSet<pg.ClientBase>();
+
 export interface PostgresOptions {
   readonly url: URL;
   readonly readOnly?: boolean;
@@ -24,7 +27,7 @@ export async function openPostgres({ url, readOnly = false }: PostgresOptions): 
   const pool = new pg.Pool(settings);
   // A connection that breaks while nobody uses it is replaced; whoever uses one gets its error from the query.
   pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
+  pool.on("connect", (client) => client.on("error", () => lostClients.add(client)));
   const db = new PostgresDb(pool, describe(settings));
   try {
     const [row] = await db.all("SELECT current_setting('transaction_read_only') AS read_only");
@@ -177,7 +180,7 @@ class Session implements Sql {
     try {
       return await action();
     } catch (error) {
-      const translated = translate(error, this.location);
+      const translated = translate(error, this.location, lostClients.has(this.client));
       if (translated.retry === "reconnect") this.broken = true;
       throw translated;
     }

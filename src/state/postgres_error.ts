@@ -23,11 +23,17 @@ const SAME_CONNECTION = new Set(["40001", "40P01"]);
 const LOCK_NOT_AVAILABLE = "55P03";
 const NOT_WRITABLE = new Set(["42501", "25006"]);
 
-export function translate(error: unknown, location: string): RivetError {
+export function translate(error: unknown, location: string, isConnectionLost = false): RivetError {
   if (error instanceof RivetError) return error;
   const code = (error as { code?: unknown }).code;
   const message = error instanceof Error ? error.message : String(error);
   const options = { where: location, cause: error };
+  if (isConnectionLost || (typeof code === "string" && (CONNECTION_LOST.has(code) || code.startsWith("08")))) {
+    return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state cannot be reached: ${message}`, {
+      ...options,
+      retry: "reconnect",
+    });
+  }
   if (typeof code !== "string") {
     return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state failed: ${message}`, options);
   }
@@ -41,12 +47,6 @@ export function translate(error: unknown, location: string): RivetError {
     return new RivetError("RIVET_STATE_BACKEND_FAILED", "Another process kept a row of the state locked for too long", {
       ...options,
       cure: "See which session holds the lock in pg_stat_activity, and try again when it is done",
-    });
-  }
-  if (CONNECTION_LOST.has(code) || code.startsWith("08")) {
-    return new RivetError("RIVET_STATE_BACKEND_FAILED", `The state cannot be reached: ${message}`, {
-      ...options,
-      retry: "reconnect",
     });
   }
   if (NOT_WRITABLE.has(code)) {
