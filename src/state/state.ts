@@ -184,15 +184,15 @@ export interface State extends AsyncDisposable {
   cursor(key: ExportKey): Promise<CursorState | null>;
   schema(key: ExportKey): Promise<{ name: string; type: string }[] | null>;
   shape(key: ExportKey): Promise<Record<string, number>>;
-  /** The run in progress of this export, if any. */
+  /** The run that the next one finishes: in progress, or ended resumable. At most one for each export. */
   openRun(key: ExportKey): Promise<StoredRun | null>;
   run(runId: string): Promise<StoredRun | null>;
   latestRun(key: ExportKey, status?: RunStatus): Promise<StoredRun | null>;
   runs(filter: { exportName?: string; running?: boolean; limit: number }): Promise<StoredRun[]>;
 
-  /** Records the run and all its slices together, or nothing. Fails when another run of the export is in progress. */
+  /** Records the run and all its slices together, or nothing. RIVET_STATE_CHUNK_RUN_UNFINISHED while the export has an open run. */
   beginRun(intent: RunIntent, slices: Iterable<SliceIntent>, lease: Lease): Promise<void>;
-  /** Takes an interrupted run over: running slices become pending again, attempts start anew. */
+  /** Takes an open run over: running and failed slices become pending again, attempts start anew. */
   resumeRun(runId: string, lease: Lease): Promise<void>;
   slices(runId: string): Promise<StoredSlice[]>;
   parts(runId: string): Promise<StoredPart[]>;
@@ -212,8 +212,12 @@ export interface State extends AsyncDisposable {
   /** Slices that were added to a run while it was resumed. */
   addSlices(runId: string, slices: readonly SliceIntent[], lease: Lease): Promise<void>;
 
+  /** Repeating it for a run that is completed already changes nothing. */
   commitTask(commit: TaskCommit, lease: Lease): Promise<void>;
-  /** Ends a run without success. `abandoned` runs are never resumed; the parts they left are listed by `abandonedParts`. */
+  /**
+   * Ends a run without success; a completed one stays completed. One that is not `resumable` is never resumed: the parts it left are
+   * listed by `abandonedParts`. Without a metric, the row of the attempt under way gets this status.
+   */
   endRun(
     runId: string,
     status: "failed" | "interrupted",
@@ -221,7 +225,7 @@ export interface State extends AsyncDisposable {
     metric: MetricRow | null,
     lease: Lease | null,
   ): Promise<void>;
-  /** Keys of files that runs which will never finish left below this destination. */
+  /** Keys of files that runs which will never finish committed to exactly this destination. */
   abandonedParts(destinationUri: string): Promise<{ runId: string; fileName: string }[]>;
   forgetAbandonedParts(runId: string): Promise<void>;
 
@@ -233,10 +237,12 @@ export interface State extends AsyncDisposable {
     limit: number,
   ): Promise<{ runId: string; finishedAt: string | null; entries: JournalEntry[] }[]>;
 
+  /** Replaces the `running` row of this run, which `beginRun` and `resumeRun` write. What has no column is kept as JSON. */
   putMetric(row: MetricRow): Promise<void>;
   metrics(filter: { exportName?: string; limit: number }): Promise<MetricRow[]>;
   files(filter: { exportName?: string; limit: number }): Promise<FileRow[]>;
   progression(exportName?: string): Promise<Progression[]>;
+  /** RIVET_STATE_CHUNK_RUN_MISSING unless the run is a completed one of this export. */
   recordVerified(
     key: ExportKey,
     verified: { strategy: string; cursor: string | null; chunkIndex: number | null; runId: string },
@@ -246,8 +252,9 @@ export interface State extends AsyncDisposable {
   resetCursor(key: ExportKey): Promise<boolean>;
   /** Rebinds the stored cursor to a new definition; the value stays. */
   acceptCursor(key: ExportKey, definition: CursorDefinition): Promise<boolean>;
-  /** Marks open runs of the export abandoned; returns their ids. */
+  /** Marks open runs abandoned and returns their ids; `stuck` spares those whose lease is alive. */
   resetChunks(filter: { key?: ExportKey; exportName?: string; stuck?: boolean }): Promise<string[]>;
   recordAggregate(row: Readonly<Record<string, string | number>>): Promise<void>;
+  /** Forgets what is older and over; open runs, the last completed run of each export and abandoned parts stay. */
   vacuum(keepDays: number): Promise<{ removed: number }>;
 }
