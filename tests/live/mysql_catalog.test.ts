@@ -1,9 +1,9 @@
 // What real servers tell about tables and queries, and that slices over keys of every kind hold each row exactly once.
 
 import assert from "node:assert/strict";
-import { findColumn, sampleCuts } from "../../src/plan/key.ts";
+import { findColumn, readBounds, sampleCuts } from "../../src/plan/key.ts";
 import { keySlices, withNullSlice } from "../../src/plan/slices.ts";
-import { buildSelect, type Query, type Source, type SourceColumn } from "../../src/source/mod.ts";
+import { buildCount, buildSelect, type Query, type Source, type SourceColumn } from "../../src/source/mod.ts";
 import { openMysql } from "../../src/source/mysql/mod.ts";
 import { formatType } from "../../src/types/mod.ts";
 import { openMysqlServers, testMysql } from "../support/mariadb.ts";
@@ -253,6 +253,27 @@ for (const { name, column, values } of KEYS) {
     }
   });
 }
+
+testMysql(servers, "the greatest value of a floating cursor is not above or below its own row", async (db) => {
+  for (const column of ["float", "double", "float(10,4)", "decimal(20,10)"]) {
+    await db.run(`DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, k ${column})`);
+    await db.run(`INSERT INTO t (k) VALUES (0.1), (1.234567), (16777.2167), (99999.1234)`);
+    await using source = await openMysql(db.connection, limits);
+    const shape = await source.describe(T);
+    const context = { source, query: T, shape, filters: [], where: "test" };
+    const key = findColumn(context, "k", "cursor_column");
+    const { min, max } = await readBounds(context, key);
+    const count = async (op: "<" | "<=" | ">" | ">=", value: string) => {
+      const compare = { kind: "compare", column: key, op, value } as const;
+      return Number((await source.rows(buildCount("mysql", T, [compare])))[0]![0]);
+    };
+    assert.deepEqual(
+      [await count(">", max!), await count("<=", max!), await count("<", min!), await count(">=", min!)],
+      [0, 4, 0, 4],
+      column,
+    );
+  }
+});
 
 testMysql(servers, "slices by a composite key of text and number hold every row exactly once", async (db) => {
   await db.run(

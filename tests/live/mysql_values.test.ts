@@ -511,6 +511,53 @@ testMysql(servers, "an override that fits reads the same value", async (db) => {
   }
 });
 
+/** Every type the config can declare. */
+const DECLARABLE: readonly LogicalType[] = [
+  { kind: "bool" },
+  { kind: "int16" },
+  { kind: "int32" },
+  { kind: "int64" },
+  { kind: "float32" },
+  { kind: "float64" },
+  { kind: "decimal", precision: 38, scale: 10 },
+  { kind: "date" },
+  { kind: "timestamp", unit: "us", utc: false },
+  { kind: "timestamp", unit: "us", utc: true },
+  { kind: "timestamp", unit: "ns", utc: false },
+  { kind: "string" },
+  { kind: "binary" },
+  { kind: "json" },
+  { kind: "uuid" },
+];
+
+testMysql(servers, "no override turns a value into NULL, whatever the column", async (db) => {
+  const kinds = KINDS.filter((kind) => kind.only === undefined || kind.only === db.server.name);
+  const literals = kinds.map((kind) => (kind.special[1] ?? kind.special[0]!)[0]);
+  await db.run(`CREATE TABLE o (${kinds.map((k) => `${k.name} ${k.column}`).join(", ")});
+    SET time_zone = '+00:00'; INSERT INTO o VALUES (${literals.join(", ")})`);
+  let read = 0;
+  let refused = 0;
+  for (const { name, column } of kinds) {
+    for (const type of DECLARABLE) {
+      await using source = await openMysql(db.connection, limits);
+      const query = { kind: "query", sql: `SELECT ${name} FROM o` } as const;
+      try {
+        const { file } = await encodeQuery(source, query, { overrides: { [name]: type } });
+        assert.notEqual((await readWithHyparquet(file))[0]![0], null, `${column} as ${type.kind}`);
+        read++;
+      } catch (error) {
+        if (!(error instanceof RivetError)) throw error;
+        assert.ok(
+          ["usage", "refusal"].includes(error.kind),
+          `${column} as ${type.kind}: ${error.code} ${error.message}`,
+        );
+        refused++;
+      }
+    }
+  }
+  assert.ok(read > 100 && refused > 100, `${read} read, ${refused} refused`);
+});
+
 testMysql(servers, "text that has no equal in Unicode is refused, not replaced", async (db) => {
   const error = await refusal(db, "varchar(10) CHARACTER SET cp1251", "_cp1251 X'6198'");
   assert.equal(error?.code, "RIVET_SOURCE_VALUE_UNREPRESENTABLE");

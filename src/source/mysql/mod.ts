@@ -31,6 +31,7 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
   let consistency: Consistency = "snapshot";
   let gate: Gate | null = null;
   let inPicture = false;
+  let joined = false;
   let broken = false;
   let closed = false;
   /** The throttle's pause is due before the next statement, where it lengthens no statement and follows no last one. */
@@ -59,8 +60,8 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
   async function endPicture(): Promise<void> {
     await gate?.open();
     gate = null;
-    if (inPicture) await endSnapshot(session);
-    inPicture = false;
+    if (inPicture) await endSnapshot(session, joined);
+    inPicture = joined = false;
   }
 
   return {
@@ -90,7 +91,8 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
       await endPicture();
       let shared: string | null = null;
       if (token !== null) {
-        shared = await joinSnapshot(session, token) ? token : null;
+        joined = await joinSnapshot(session, token);
+        shared = joined ? token : null;
       } else {
         gate = lanes > 0 ? await closeGate(() => openSession(connection, limits.connectTimeoutMs), lanes) : null;
         await beginSnapshot(session);
@@ -119,8 +121,8 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
-      await gate?.open().catch(() => {});
-      if (!broken) await leaveClean(session, inPicture, settings.restore);
+      if (broken) await gate?.open();
+      else await leaveClean(session, endPicture, settings.restore);
       await session.close();
     },
   };
@@ -129,9 +131,9 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
 const KILL_CONNECT_MS = 5_000;
 
 /** A pooled server connection goes on to other clients: they must find what they had. */
-async function leaveClean(session: Session, inPicture: boolean, restore: string | null): Promise<void> {
+async function leaveClean(session: Session, endPicture: () => Promise<void>, restore: string | null): Promise<void> {
   try {
-    if (inPicture) await endSnapshot(session);
+    await endPicture();
     if (restore !== null) await session.ask(restore);
   } catch {
     // The connection is gone, and its session with it.

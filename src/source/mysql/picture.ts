@@ -93,8 +93,7 @@ export async function joinSnapshot(session: Session, text: string): Promise<bool
   return true;
 }
 
-/** Ends the snapshot and forgets that this lane had joined. */
-export async function endSnapshot(session: Session): Promise<void> {
+export async function endSnapshot(session: Session, joined: boolean): Promise<void> {
   await session.ask("COMMIT");
-  await session.ask("DO RELEASE_ALL_LOCKS()");
+  if (joined) await session.ask("DO RELEASE_ALL_LOCKS()");
 }

@@ -61,6 +61,8 @@ function wantedValues(limits: SessionLimits): Record<string, string> {
     time_zone: "+00:00",
     autocommit: "ON",
     sql_auto_is_null: "OFF",
+    // MySQL keeps table sizes in a cache that may be a day old.
+    information_schema_stats_expiry: "0",
     // Clients in safe mode cut every result at 1000 rows by this one.
     sql_select_limit: UNLIMITED,
     net_write_timeout: String(NET_WRITE_TIMEOUT_S),
