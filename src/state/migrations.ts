@@ -18,9 +18,12 @@ const VERSION_TABLE = { sqlite: "schema_version", postgres: "rivet_schema_versio
 /** ASCII `rivet_mi` as a 64-bit number: the advisory lock of those who migrate. */
 const ADVISORY_KEY = "8244250770994589033";
 
+/** Lower numbers are used by another program that keeps its state under the same names, in tables of another shape. */
+const VERSION_MIN = 100;
+
 export const MIGRATIONS: readonly Migration[] = [
   {
-    version: 1,
+    version: VERSION_MIN,
     statements: [
       `CREATE TABLE export_state (
         export_name TEXT NOT NULL, source TEXT NOT NULL,
@@ -120,15 +123,15 @@ export async function migrate(
 ): Promise<void> {
   const newest = migrations.at(-1)!.version;
   const found = await readVersion(db);
-  if (found !== null && found > newest) throw newer(db, found, newest);
   if (found === newest) return;
+  if (found !== null) refuseUnknown(found, newest, db.location);
   if (db.kind === "sqlite" && found !== null) await keepCopy(db, found, nowMs);
   await db.transaction(async (sql) => {
     await lock(sql, db.location);
     // Another process may have been faster.
     const version = await readVersion(sql);
-    if (version !== null && version > newest) throw newer(db, version, newest);
-    if (version !== null && version < newest) {
+    if (version !== null && version !== newest) {
+      refuseUnknown(version, newest, db.location);
       await refuseBesideLiveRun(sql, db.location);
       if (sql.kind === "postgres") await keepSchemaCopy(sql, version, db.location);
     }
@@ -161,14 +164,28 @@ export function isNewest(version: number | null): boolean {
   return version === MIGRATIONS.at(-1)!.version;
 }
 
+/** Whether this program, in any version, wrote the state. */
+export function isOwn(version: number | null): boolean {
+  return version !== null && version >= VERSION_MIN;
+}
+
 function toDialect(statement: string, kind: Sql["kind"]): string {
   return statement.replace(/\{(id|int|flag)\}/g, (mark) => DIALECT[kind][mark as keyof typeof DIALECT.sqlite]);
 }
 
-function newer(db: Db, found: number, known: number): RivetError {
-  return new RivetError("RIVET_STATE_SCHEMA_NEWER", `The state has version ${found}, this program knows ${known}`, {
-    where: db.location,
-  });
+function refuseUnknown(found: number, newest: number, location: string): void {
+  if (found > newest) {
+    throw new RivetError("RIVET_STATE_SCHEMA_NEWER", `The state has version ${found}, this program knows ${newest}`, {
+      where: location,
+    });
+  }
+  if (found < VERSION_MIN) {
+    throw new RivetError("RIVET_STATE_BACKEND_FAILED", `The state has version ${found}, which another program wrote`, {
+      where: location,
+      cure:
+        "Move it away, or point RIVET_STATE_URL to another place: its cursors are not taken over, every export starts over",
+    });
+  }
 }
 
 /** SQLite's BEGIN IMMEDIATE already is the lock; on PostgreSQL this one ends with the transaction, so it is safe behind a pooler. */

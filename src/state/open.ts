@@ -3,7 +3,7 @@
 import { isAbsolute, join } from "node:path";
 import { RivetError } from "../errors.ts";
 import { count, type Db, first } from "./db.ts";
-import { isNewest, migrate, readVersion } from "./migrations.ts";
+import { isNewest, isOwn, migrate, readVersion } from "./migrations.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { State } from "./state.ts";
 import { makeState } from "./store.ts";
@@ -116,7 +116,7 @@ async function refuseToLeaveBehind(place: Place, directory: string): Promise<voi
   const old = await openSqlite({ path: usual, readOnly: true });
   let held: number;
   try {
-    if (await readVersion(old) === null) return;
+    if (!isOwn(await readVersion(old))) return;
     held = count(await first(old, "SELECT count(*) AS n FROM export_state WHERE last_cursor_value IS NOT NULL"), "n");
   } finally {
     await old[Symbol.asyncDispose]();

@@ -36,7 +36,9 @@ async function parseTls(url: URL, host: string): Promise<NonNullable<pg.PoolConf
     case "disable":
       return false;
     case "require":
-      return { rejectUnauthorized: false };
+      // A root certificate that is named is checked, as libpq does.
+      if (rootCert === null) return { rejectUnauthorized: false };
+      return { ...ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-ca":
       return { ...ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-full":

@@ -95,6 +95,7 @@ class SqliteDb implements Db {
   readonly #now: () => number;
   #queue: Promise<unknown> = Promise.resolve();
   #synchronous: "FULL" | "NORMAL" = "FULL";
+  #isWal = false;
 
   constructor(database: DatabaseSync, readonly location: string, now: () => number) {
     this.#database = database;
@@ -107,7 +108,8 @@ class SqliteDb implements Db {
 
   /** Sets the file up for writing, and finds out now whether it can be written. */
   async prepareFile(): Promise<void> {
-    await this.#waiting(() => this.#get("PRAGMA journal_mode = WAL"));
+    const mode = await this.#waiting(() => this.#get("PRAGMA journal_mode = WAL")) as { journal_mode: string };
+    this.#isWal = mode.journal_mode === "wal";
     // In WAL mode NORMAL would be consistent after a power failure, but could forget the last commits: a slice that was
     // reported as committed would be pending again while its manifest already names it. FULL waits for the disk.
     this.#database.exec("PRAGMA synchronous = FULL");
@@ -198,7 +200,8 @@ class SqliteDb implements Db {
   }
 
   #setDurable(durable: boolean): void {
-    const wanted = durable ? "FULL" : "NORMAL";
+    // A file system without shared memory refuses WAL; without it NORMAL could tear the file, not only forget.
+    const wanted = durable || !this.#isWal ? "FULL" : "NORMAL";
     if (this.#synchronous === wanted) return;
     this.#database.exec(`PRAGMA synchronous = ${wanted}`);
     this.#synchronous = wanted;

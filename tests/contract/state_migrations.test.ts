@@ -53,6 +53,16 @@ each("a state newer than the program is refused and left as it is", async (place
   assert.equal(await dump(place), before);
 });
 
+each("the state of another program is refused and left as it is", async (place) => {
+  await using db = await place.openDb();
+  await db.run(`CREATE TABLE ${versionTable(db)} (version INTEGER NOT NULL)`);
+  await db.run(`INSERT INTO ${versionTable(db)} VALUES (38)`);
+  await db.run("CREATE TABLE export_state (export_name TEXT PRIMARY KEY, last_cursor_value TEXT)");
+  assert.equal(await codeOf(place.open()), "RIVET_STATE_BACKEND_FAILED");
+  assert.equal(await readVersion(db), 38);
+  await db.run("INSERT INTO export_state VALUES ('orders', '41')");
+});
+
 each("an older state is migrated, its rows stay, and a copy of what it was is kept", async (place) => {
   await withProgress(place);
   await using db = await place.openDb();

@@ -53,6 +53,7 @@ live("the connection is encrypted and verified as sslmode says", async (database
       ["127.0.0.1", `?sslmode=verify-full&sslrootcert=${ca}`],
       ["localhost", `?sslmode=verify-full&sslrootcert=${otherCa}`],
       ["localhost", `?sslmode=verify-ca&sslrootcert=${otherCa}`],
+      ["localhost", `?sslmode=require&sslrootcert=${otherCa}`],
       ["localhost", "?sslmode=verify-full"],
       ["localhost", "?sslmode=verify-full&sslrootcert=/missing.pem"],
     ] as const
