@@ -83,7 +83,8 @@ export function textExpression(engine: Engine, expression: string, type: Logical
       if (type.kind === "float32" || type.kind === "float64") return `${expression} * 1e0`;
       return isInteger(type) || type.kind === "bool" ? `${expression} + 0` : expression;
     case "sqlite":
-      return type.kind === "binary" ? `hex(${expression})` : expression;
+      // The connection's own function: a value of another kind than the column's would not compare with the literal made of it.
+      return `rivet_key(${expression}, '${type.kind}')`;
     case "mssql":
       return mssqlText(expression, type);
   }

@@ -3,30 +3,25 @@
 import { DatabaseSync } from "node:sqlite";
 import { RivetError } from "../../errors.ts";
 import type { SessionLimits } from "../source.ts";
-import { type Guards, registerGuards } from "./guards.ts";
-import { askRows, execute } from "./rows.ts";
+import { registerGuards } from "./guards.ts";
+import { askRows, type Connection, execute } from "./rows.ts";
 
 /** How long a lock is waited for when no limit is set: the driver blocks its thread, so it must be bounded. */
 const LOCK_WAIT_MS = 60_000;
 const MAGIC = "SQLite format 3\0";
 
-export interface OpenDatabase {
-  readonly db: DatabaseSync;
-  readonly guards: Guards;
-}
-
-export async function openDatabase(path: string, limits: SessionLimits): Promise<OpenDatabase> {
+export async function openDatabase(path: string, limits: SessionLimits): Promise<Connection> {
   await checkFile(path);
   const db = open(path);
   const lockWaitMs = limits.lockTimeoutS > 0 ? limits.lockTimeoutS * 1000 : LOCK_WAIT_MS;
   try {
+    const connection = { db, guards: registerGuards(db) };
     // Deno takes the driver's `timeout` option and forgets it.
-    execute(db, `PRAGMA busy_timeout = ${Math.ceil(lockWaitMs)}`);
-    const guards = registerGuards(db);
+    execute(connection, `PRAGMA busy_timeout = ${Math.ceil(lockWaitMs)}`);
     // Views that describe queries, and sorting, stay in memory: nothing but the file's own folder is touched.
-    execute(db, "PRAGMA temp_store = memory");
-    checkEncoding(db, path);
-    return { db, guards };
+    execute(connection, "PRAGMA temp_store = memory");
+    checkEncoding(connection, path);
+    return connection;
   } catch (error) {
     db.close();
     throw error;
@@ -79,10 +74,10 @@ function open(path: string): DatabaseSync {
 }
 
 /** The first statement that reads the file, so a damaged one shows here. */
-function checkEncoding(db: DatabaseSync, path: string): void {
+function checkEncoding(connection: Connection, path: string): void {
   const failed = { where: path, code: "RIVET_SOURCE_CONNECT_FAILED" } as const;
-  const encoding = askRows(db, "PRAGMA encoding", failed)[0]?.[0];
-  askRows(db, "SELECT count(*) FROM sqlite_schema", failed);
+  const encoding = askRows(connection, "PRAGMA encoding", failed)[0]?.[0];
+  askRows(connection, "SELECT count(*) FROM sqlite_schema", failed);
   if (encoding === "UTF-8") return;
   throw new RivetError("RIVET_SOURCE_CONNECT_FAILED", `'${path}' stores its text as '${encoding}', rivet reads UTF-8`, {
     where: path,

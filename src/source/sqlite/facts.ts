@@ -1,9 +1,8 @@
 // What the catalog knows of a table: its kind, keys and an estimate of its rows. Nothing here scans the table.
 
-import type { DatabaseSync } from "node:sqlite";
 import type { TableFacts, TableKey } from "../source.ts";
 import { quoteName } from "../sql.ts";
-import { askRows } from "./rows.ts";
+import { askRows, type Connection } from "./rows.ts";
 
 interface TableName {
   readonly schema: string | null;
@@ -25,27 +24,27 @@ interface CatalogColumn {
 }
 
 /** Null for a table that does not exist. */
-export function readFacts(db: DatabaseSync, table: TableName): TableFacts | null {
-  const found = findTable(db, table);
+export function readFacts(connection: Connection, table: TableName): TableFacts | null {
+  const found = findTable(connection, table);
   if (found === null) return null;
-  const columns = found.kind === "table" ? readColumns(db, found.name) : [];
+  const columns = found.kind === "table" ? readColumns(connection, found.name) : [];
   return {
     schema: null,
     name: found.name,
     kind: found.kind,
-    rowsEstimate: found.kind === "table" ? estimateRows(db, found) : null,
+    rowsEstimate: found.kind === "table" ? estimateRows(connection, found) : null,
     bytes: null,
     avgRowBytes: null,
     pages: null,
-    keys: found.kind === "table" ? readKeys(db, found, columns) : [],
+    keys: found.kind === "table" ? readKeys(connection, found, columns) : [],
   };
 }
 
 /** The table as it is spelled in the file: SQLite compares names without regard to ASCII case. */
-export function findTable(db: DatabaseSync, table: TableName): FoundTable | null {
+export function findTable(connection: Connection, table: TableName): FoundTable | null {
   if (table.schema !== null && table.schema.toLowerCase() !== "main") return null;
   const row = askRows(
-    db,
+    connection,
     `SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ${
       literal(table.name)
     } COLLATE NOCASE`,
@@ -56,8 +55,8 @@ export function findTable(db: DatabaseSync, table: TableName): FoundTable | null
   return { name: name!, kind, withoutRowid: withoutRowid === "1" };
 }
 
-export function readColumns(db: DatabaseSync, table: string): CatalogColumn[] {
-  return askRows(db, `SELECT name, type, "notnull", pk FROM pragma_table_xinfo(${literal(table)}, 'main')`)
+export function readColumns(connection: Connection, table: string): CatalogColumn[] {
+  return askRows(connection, `SELECT name, type, "notnull", pk FROM pragma_table_xinfo(${literal(table)}, 'main')`)
     .map(([name, declared, notNull, place]) => ({
       name: name!,
       declared: declared ?? "",
@@ -67,17 +66,20 @@ export function readColumns(db: DatabaseSync, table: string): CatalogColumn[] {
 }
 
 /** Primary key first, then unique, then by name; partial indexes and indexes on expressions do not hold every row by its columns. */
-function readKeys(db: DatabaseSync, table: FoundTable, columns: readonly CatalogColumn[]): TableKey[] {
+function readKeys(connection: Connection, table: FoundTable, columns: readonly CatalogColumn[]): TableKey[] {
   const notNull = new Map(columns.map((column) => [column.name, column.notNull]));
   const keys: TableKey[] = [];
   const rowid = rowidColumn(table, columns);
   if (rowid !== null) keys.push({ name: "rowid", columns: [rowid], primary: true, unique: true, notNull: true });
   const indexes = askRows(
-    db,
+    connection,
     `SELECT name, "unique", origin FROM pragma_index_list(${literal(table.name)}, 'main') WHERE partial = 0`,
   );
   for (const [name, unique, origin] of indexes) {
-    const parts = askRows(db, `SELECT cid, name FROM pragma_index_info(${literal(name!)}, 'main') ORDER BY seqno`);
+    const parts = askRows(
+      connection,
+      `SELECT cid, name FROM pragma_index_info(${literal(name!)}, 'main') ORDER BY seqno`,
+    );
     if (parts.some(([cid]) => Number(cid) < 0)) continue;
     const names = parts.map(([, column]) => column!);
     const primary = origin === "pk";
@@ -102,9 +104,10 @@ function rowidColumn(table: FoundTable, columns: readonly CatalogColumn[]): stri
 }
 
 /** What ANALYZE counted, else the span of rowids, unless it is more than the file could hold. */
-function estimateRows(db: DatabaseSync, table: FoundTable): number | null {
-  if (findTable(db, { schema: null, name: "sqlite_stat1" }) !== null) {
-    const stat = askRows(db, `SELECT stat FROM sqlite_stat1 WHERE tbl = ${literal(table.name)} LIMIT 1`)[0]?.[0];
+function estimateRows(connection: Connection, table: FoundTable): number | null {
+  if (findTable(connection, { schema: null, name: "sqlite_stat1" }) !== null) {
+    const stat = askRows(connection, `SELECT stat FROM sqlite_stat1 WHERE tbl = ${literal(table.name)} LIMIT 1`)[0]
+      ?.[0];
     const rows = Number(stat?.split(" ")[0]);
     if (stat !== null && stat !== undefined && Number.isSafeInteger(rows)) return rows;
   }
@@ -112,7 +115,7 @@ function estimateRows(db: DatabaseSync, table: FoundTable): number | null {
   const from = quoteName("sqlite", table.name);
   // Two seeks: one statement with both aggregates would scan.
   const [least, most, fileBytes] = askRows(
-    db,
+    connection,
     `SELECT (SELECT min(rowid) FROM ${from}), (SELECT max(rowid) FROM ${from}),
       (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)`,
   )[0]!;

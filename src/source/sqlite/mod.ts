@@ -10,11 +10,11 @@ import { askRows, execute } from "./rows.ts";
 
 /** Opens the file read-only. Throws RIVET_SOURCE_CONNECT_FAILED when it is missing or no database. */
 export async function openSqlite(
-  connection: { readonly engine: "sqlite"; readonly path: string },
+  at: { readonly engine: "sqlite"; readonly path: string },
   limits: SessionLimits,
 ): Promise<Source> {
-  const { db, guards } = await openDatabase(connection.path, limits);
-  const version = askRows(db, "SELECT sqlite_version()")[0]?.[0] ?? "";
+  const connection = await openDatabase(at.path, limits);
+  const version = askRows(connection, "SELECT sqlite_version()")[0]?.[0] ?? "";
   let inPicture = false;
   let closed = false;
 
@@ -25,7 +25,7 @@ export async function openSqlite(
   }
 
   function end(): void {
-    if (inPicture) execute(db, "ROLLBACK");
+    if (inPicture) execute(connection, "ROLLBACK");
     inPicture = false;
   }
 
@@ -37,31 +37,31 @@ export async function openSqlite(
     // deno-lint-ignore require-await
     async describe(query) {
       demandOpen();
-      return describeQuery(db, query);
+      return describeQuery(connection, query);
     },
     // deno-lint-ignore require-await
     async facts(table) {
       demandOpen();
-      return readFacts(db, table);
+      return readFacts(connection, table);
     },
     // deno-lint-ignore require-await
     async rows(sql) {
       demandOpen();
-      return askRows(db, sql);
+      return askRows(connection, sql);
     },
     // deno-lint-ignore require-await
     async begin() {
       demandOpen();
       end();
-      execute(db, "BEGIN");
+      execute(connection, "BEGIN");
       inPicture = true;
       // BEGIN alone holds nothing: the picture is taken by the first read.
-      askRows(db, "SELECT count(*) FROM sqlite_schema");
+      askRows(connection, "SELECT count(*) FROM sqlite_schema");
       return null;
     },
     async read(sql, into, options) {
       demandOpen();
-      return await readRows(db, sql, into, options, limits.statementTimeoutS * 1000, guards);
+      return await readRows(connection, sql, into, options, limits.statementTimeoutS * 1000);
     },
     // deno-lint-ignore require-await
     async end() {
@@ -72,7 +72,7 @@ export async function openSqlite(
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
-      db.close();
+      connection.db.close();
     },
   };
 }

@@ -1,36 +1,37 @@
 // One slice: its rows from the statement into the sink, no faster than the sink and the throttle allow.
 // The driver is synchronous, so the read lets other work in every few milliseconds: an abort arrives then.
 
-import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { RivetError } from "../../errors.ts";
 import { sleep } from "../../runtime.ts";
 import type { ReadOptions, ReadReport, RowSink } from "../source.ts";
 import { toSqliteError } from "./errors.ts";
-import type { Guards } from "./guards.ts";
-import { prepare, type SqliteValue } from "./rows.ts";
+import { throwRefused } from "./guards.ts";
+import { askRows, type Connection, prepare, type SqliteValue } from "./rows.ts";
 import { openRowWriter } from "./writer.ts";
 
 const TURN_MS = 20;
 const ROWS_BETWEEN_LOOKS = 256;
 
 export async function readRows(
-  db: DatabaseSync,
+  { db, guards }: Connection,
   sql: string,
   into: RowSink,
   options: ReadOptions,
   statementTimeoutMs: number,
-  guards: Guards,
 ): Promise<ReadReport> {
   options.signal.throwIfAborted();
-  const statement = prepare(db, sql);
-  const writer = openRowWriter(into, statement.columns().map((column) => column.name));
+  const columns = prepare(db, sql).columns().map((column) => column.name);
+  const statement = prepare(db, withEnd(sql, columns.length));
+  const writer = openRowWriter(into, columns);
   const work = openWorkClock(statementTimeoutMs);
   const throttled = options.throttleMs > 0 && options.batchRows > 0;
-  guards.maxValueBytes = options.maxValueBytes ?? Infinity;
+  Object.assign(guards, { maxValueBytes: options.maxValueBytes ?? Infinity, failure: null, ended: false });
   let rows = 0;
   try {
     for (const row of statement.iterate() as unknown as Iterable<SqliteValue[]>) {
+      throwRefused(guards);
+      if (guards.ended) break;
       if (throttled && rows > 0 && rows % options.batchRows === 0) {
         await work.pause(writer.flush());
         await work.pause(sleep(options.throttleMs, options.signal));
@@ -46,10 +47,30 @@ export async function readRows(
   } catch (error) {
     throw toSqliteError(error, { where: "query", code: "RIVET_SOURCE_QUERY_FAILED" });
   }
+  throwRefused(guards);
+  if (!guards.ended) throw findFailure({ db, guards }, sql, rows);
   work.isTurnOver();
   await writer.flush();
   options.signal.throwIfAborted();
   return { rows, bytesRead: writer.bytes(), longestStatementMs: work.spentMs(), statements: 1 };
+}
+
+/**
+ * The driver ends its loop over rows as if all was well when a step of the statement fails. So one more row follows the last,
+ * and only a statement that gets there was read to its end.
+ */
+function withEnd(sql: string, columns: number): string {
+  return `SELECT * FROM (${sql}\n) UNION ALL SELECT rivet_end()${", NULL".repeat(columns - 1)}`;
+}
+
+/** Why a statement ended after this many rows: the next row again, asked for in a way that tells. */
+function findFailure(connection: Connection, sql: string, rows: number): unknown {
+  try {
+    askRows(connection, `SELECT * FROM (${sql}\n) LIMIT 1 OFFSET ${rows}`);
+  } catch (error) {
+    return error;
+  }
+  return new RivetError("RIVET_SOURCE_QUERY_FAILED", `The statement failed after ${rows} rows`, { where: "query" });
 }
 
 function nextTurn(): Promise<void> {

@@ -2,7 +2,14 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Asked, toSqliteError } from "./errors.ts";
+import { type Guards, throwRefused } from "./guards.ts";
 import { formatReal } from "./text.ts";
+
+/** An open file and the functions that guard what is read from it. */
+export interface Connection {
+  readonly db: DatabaseSync;
+  readonly guards: Guards;
+}
 
 /** What a column of a row can be. */
 export type SqliteValue = null | bigint | number | string | Uint8Array;
@@ -23,24 +30,21 @@ export function prepare(db: DatabaseSync, sql: string, asked: Asked = QUERY): St
 }
 
 /** All rows as text: integers and reals in full, blobs as lower-case hex. */
-export function askRows(db: DatabaseSync, sql: string, asked: Asked = QUERY): (string | null)[][] {
+export function askRows({ db, guards }: Connection, sql: string, asked: Asked = QUERY): (string | null)[][] {
   const statement = prepare(db, sql, asked);
+  let rows: SqliteValue[][];
   try {
-    const rows = statement.all() as unknown as SqliteValue[][];
-    return rows.map((row) => row.map(toText));
+    rows = statement.all() as unknown as SqliteValue[][];
   } catch (error) {
     throw toSqliteError(error, asked);
   }
+  throwRefused(guards);
+  return rows.map((row) => row.map(toText));
 }
 
 /** A statement without rows. `db.exec` would lose the result code of an error. */
-export function execute(db: DatabaseSync, sql: string, asked: Asked = QUERY): void {
-  const statement = prepare(db, sql, asked);
-  try {
-    statement.all();
-  } catch (error) {
-    throw toSqliteError(error, asked);
-  }
+export function execute(connection: Connection, sql: string): void {
+  askRows(connection, sql);
 }
 
 function toText(value: SqliteValue): string | null {

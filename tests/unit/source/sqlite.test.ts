@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { RivetError } from "../../../src/errors.ts";
-import { buildSelect, type Query, type Source } from "../../../src/source/mod.ts";
+import { buildSelect, type Query, type Source, textExpression } from "../../../src/source/mod.ts";
 import { openSqlite } from "../../../src/source/sqlite/mod.ts";
 import { formatReal } from "../../../src/source/sqlite/text.ts";
 import { formatType, type LogicalType, overrideSqlite } from "../../../src/types/mod.ts";
@@ -278,6 +278,31 @@ Deno.test("rows is small results as text", async () => {
   ]);
 });
 
+Deno.test("a key is a probe only if its literal compares as the column does", async () => {
+  await using file = await openSqliteFile("CREATE TABLE t (x)");
+  await using source = await file.open();
+  const probe = async (literal: string, kind: string) => {
+    const type = { kind } as LogicalType;
+    return (await source.rows(`SELECT ${textExpression("sqlite", literal, type)}`))[0]![0];
+  };
+  equal(await probe("9223372036854775807", "int64"), "9223372036854775807");
+  equal(await probe("0.1", "float64"), "0.1");
+  equal(await probe("'ü'", "string"), "ü");
+  equal(await probe("'2024-01-01'", "timestamp"), "2024-01-01");
+  equal(await probe("x'00ff'", "binary"), "00ff");
+  equal(await probe("NULL", "string"), null);
+  const wrong = [["'12'", "int64"], ["12", "string"], ["x'61'", "string"], ["'a' || char(0)", "string"], [
+    "'a'",
+    "binary",
+  ], [
+    "1700000000",
+    "timestamp",
+  ]] as const;
+  for (const [literal, kind] of wrong) {
+    await rejects(probe(literal, kind), { code: "RIVET_SOURCE_PROBE_UNREADABLE" }, `${literal} ${kind}`);
+  }
+});
+
 Deno.test("rows larger than a block go in pieces, and many small ones in one", async () => {
   await using file = await openSqliteFile(`
     CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB, note TEXT);
@@ -312,6 +337,39 @@ Deno.test("a value above the limit is stopped before it is copied out", async ()
     code: "RIVET_VALUE_TOO_LARGE",
   });
   equal((await source.read(sql, keepRows(), { ...READ, maxValueBytes: 5_000_000 })).rows, 1);
+});
+
+Deno.test("a statement that fails after some rows is an error, never a short result", async () => {
+  await using file = await openSqliteFile(`CREATE TABLE t (id INTEGER PRIMARY KEY, doc TEXT);
+    WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 5000)
+    INSERT INTO t SELECT i, CASE i WHEN 4000 THEN '{' ELSE '{}' END FROM s`);
+  await using source = await file.open();
+  await rejects(source.read("SELECT id, json(doc) AS doc FROM t", keepRows(), READ), {
+    code: "RIVET_SOURCE_QUERY_FAILED",
+    message: "malformed JSON",
+  });
+  equal((await source.read("SELECT id FROM t", keepRows(), READ)).rows, 5000);
+});
+
+Deno.test("a file that is locked when the read begins is an error, never an empty result", async () => {
+  await using file = await openSqliteFile("CREATE TABLE t (x); INSERT INTO t VALUES (1)");
+  await using source = await file.open({ lockTimeoutS: 0.05 });
+  file.db.exec("BEGIN EXCLUSIVE");
+  await rejects(source.read("SELECT x FROM t", keepRows(), READ), {
+    code: "RIVET_SOURCE_QUERY_FAILED",
+    retry: "same_connection",
+  });
+  file.db.exec("ROLLBACK");
+});
+
+Deno.test("rows come in the order that a query asks for", async () => {
+  await using file = await openSqliteFile(`CREATE TABLE t (a INT, b INT);
+    WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 1000)
+    INSERT INTO t SELECT i * 7919 % 1000, i FROM s`);
+  await using source = await file.open();
+  const query: Query = { kind: "query", sql: "SELECT a, b FROM t ORDER BY a DESC, b" };
+  const found = (await readTexts(source, query)).texts(2).map(([a]) => Number(a));
+  deepEqual(found, found.toSorted((a, b) => b - a));
 });
 
 Deno.test("a statement that has had its time is stopped", async () => {
