@@ -8,9 +8,11 @@ export type {
   EdgeSpec,
   Encoder,
   EncoderSpec,
+  FileReader,
   Framing,
   ObservedColumn,
   ParquetSpec,
   PartObservations,
   SliceObservations,
 } from "./spec.ts";
+export { compileCore, openCore } from "./open.ts";

@@ -1,0 +1,1 @@
+export function importModule(): Promise<WebAssembly.Module>;
