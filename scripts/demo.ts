@@ -7,8 +7,8 @@ import { type ExportFiles, openExportFiles } from "./demo/files.ts";
 import {
   bold,
   dim,
+  formatBytes,
   formatCount,
-  formatMegabytes,
   formatValue,
   green,
   print,
@@ -18,9 +18,13 @@ import {
 } from "./demo/show.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
-const FOLDER = `${ROOT}demo`;
+/** `demo` beside the sources, or the folder that is named. */
+const FOLDER = Deno.args[0] ?? `${ROOT}demo`;
 const DATABASE = `${FOLDER}/shop.db`;
 const ROWS_SHOWN = 5;
+/** More columns than these are printed one below the other, and more than those are cut at the terminal's edge. */
+const COLUMNS_WIDE_MAX = 10;
+const COLUMNS_TALL_MAX = 20;
 
 async function main(): Promise<number> {
   const startedAt = performance.now();
@@ -54,7 +58,7 @@ async function makeShop(): Promise<void> {
   await Deno.writeTextFile(`${FOLDER}/rivet.yaml`, CONFIG);
   const { size } = await Deno.stat(DATABASE);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  printStep(1, "A shop on SQLite and a config", `demo/shop.db, ${formatMegabytes(size)}, made in ${seconds} s`);
+  printStep(1, "A shop on SQLite and a config", `demo/shop.db, ${formatBytes(size)}, made in ${seconds} s`);
   for (const line of CONFIG.split("\n").slice(1, 10)) print(`    ${line}`);
   print(dim("    …  demo/rivet.yaml"));
 }
@@ -74,11 +78,16 @@ async function show(files: ReadonlyMap<string, ExportFiles>): Promise<void> {
   printStep(3, "The files, as another program reads them", "hyparquet, through each manifest");
   for (const [name, { paths, bytes, columns, head }] of files) {
     const count = paths.length === 1 ? "1 file" : `${paths.length} files`;
-    print(`  ${bold(name)}  ${dim(`${count}, ${formatMegabytes(bytes)}, ${columns.length} columns`)}`);
-    for (const path of paths.slice(0, 2)) print(`    ${dim(path.slice(ROOT.length))}`);
+    print(`  ${bold(name)}  ${dim(`${count}, ${formatBytes(bytes)}, ${columns.length} columns`)}`);
+    for (const path of paths.slice(0, 2)) print(`    ${dim(path.replace(ROOT, ""))}`);
     if (paths.length > 2) print(dim(`    … and ${paths.length - 2} more`));
-    const rows = (await head(ROWS_SHOWN)).map((row) => columns.map(({ name }) => formatValue(row[name])));
-    printTable(columns.map(({ name }) => name), [columns.map(({ type }) => type), ...rows]);
+    const rows = (await head(ROWS_SHOWN)).map((row) => columns.map(({ name, type }) => formatValue(row[name], type)));
+    if (columns.length > COLUMNS_WIDE_MAX && columns.length <= COLUMNS_TALL_MAX) {
+      const cells = columns.map(({ name, type }, i) => [name, type, ...rows.map((row) => row[i]!)]);
+      printTable(["column", "type", ...rows.map((_, i) => `row ${i + 1}`)], cells);
+    } else {
+      printTable(columns.map(({ name }) => name), [columns.map(({ type }) => type), ...rows], { headRows: 1 });
+    }
     print();
   }
 }

@@ -102,13 +102,12 @@ exports:
     format: parquet
     destination: {type: local, path: out/orders}
 
-  # Two slices at once, each a range of the key, in Workers that may reach these files and nothing else.
+  # Slices of a key: a run that was stopped goes on where it was.
   - name: order_items
     table: order_items
     mode: chunked
     chunk_column: order_id
     chunk_size: 50000
-    parallel: 2
     format: parquet
     destination: {type: local, path: out/order_items}
 

@@ -55,8 +55,14 @@ async function read(
   metadata: FileMetaData,
   options: { rowEnd?: number; columns?: string[] },
 ): Promise<FileRow[]> {
-  return await parquetReadObjects({ file, metadata, compressors, ...options });
+  return await parquetReadObjects({ file, metadata, compressors, utf8: false, parsers: PARSERS, ...options });
 }
+
+/** Microseconds and JSON text as they are: hyparquet's own dates end at milliseconds. */
+const PARSERS = {
+  timestampFromMicroseconds: (value: bigint) => value,
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes),
+};
 
 function toTypeName(element: SchemaElement): string {
   const logical = element.logical_type;

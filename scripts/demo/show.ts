@@ -19,12 +19,23 @@ export function printStep(number: number, title: string, detail = ""): void {
   print(`\n${cyan(bold(` ${number} `))} ${bold(title)}${detail === "" ? "" : `  ${dim(detail)}`}\n`);
 }
 
+export interface TableOptions {
+  /** Rows after the header that are part of it. @default 0 */
+  readonly headRows?: number;
+}
+
+const INDENT = 4;
+
 /** Columns that do not fit the terminal are counted, not printed. */
-export function printTable(header: readonly string[], rows: readonly (readonly string[])[], indent = 4): void {
+export function printTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  { headRows = 0 }: TableOptions = {},
+): void {
   const widths = header.map((name, i) =>
     Math.max(toWidth(name), ...rows.map((row) => toWidth(cut(row[i] ?? "", CELL_WIDTH_MAX))))
   );
-  const room = screenWidth() - indent - 12;
+  const room = screenWidth() - INDENT - 12;
   let shown = 0;
   for (let used = 0; shown < widths.length; shown++) {
     used += widths[shown]! + 2;
@@ -32,30 +43,42 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   }
   const more = header.length - shown;
   const line = (cells: readonly string[], style: (text: string) => string) =>
-    " ".repeat(indent) +
+    " ".repeat(INDENT) +
     cells.slice(0, shown).map((cell, i) => style(fill(cut(cell, CELL_WIDTH_MAX), widths[i]!))).join("  ");
   print(line(header, dim) + (more > 0 ? dim(`  + ${more} more`) : ""));
-  for (const row of rows) print(line(row, (text) => text.trim() === "NULL" ? dim(text) : text));
+  for (const [i, row] of rows.entries()) {
+    print(line(row, (text) => i < headRows || text.trim() === "NULL" ? dim(text) : text));
+  }
 }
 
 export function formatCount(value: number | bigint): string {
   return value.toLocaleString("en");
 }
 
-export function formatMegabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** A value as another program read it. */
-export function formatValue(value: unknown): string {
+export function formatValue(value: unknown, type: string): string {
   if (value === null || value === undefined) return "NULL";
+  const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
+  if (scale !== undefined) return Number(value).toFixed(Number(scale));
+  if (type.startsWith("TIMESTAMP")) return formatTimestamp(BigInt(value as bigint));
+  if (type.startsWith("TIME")) return formatTimestamp(BigInt(value as bigint)).slice(11);
   if (value instanceof Uint8Array) return `0x${value.toHex()}`;
-  if (value instanceof Date) {
-    return value.toISOString().replace("T", " ").replace(/\.000Z$|Z$/, "").replace(/ 00:00:00$/, "");
-  }
+  if (value instanceof Date) return value.toISOString().slice(0, 10);
   if (typeof value === "object") return JSON.stringify(value);
   // deno-lint-ignore no-control-regex
   return String(value).replaceAll("\0", "␀").replace(/[\x01-\x1f]/g, " ");
+}
+
+/** Microseconds since the epoch; zeros at the end of the fraction are left out. */
+function formatTimestamp(us: bigint): string {
+  const fraction = ((us % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const seconds = new Date(Number((us - fraction) / 1000n)).toISOString().slice(0, 19).replace("T", " ");
+  return fraction === 0n ? seconds : `${seconds}.${String(fraction).padStart(6, "0").replace(/0+$/, "")}`;
 }
 
 function screenWidth(): number {
