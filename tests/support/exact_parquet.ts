@@ -131,6 +131,8 @@ function duckText(name: string, type: string): string {
     case "TIME":
       return `strftime(DATE '2000-01-01' + ${name}, '%H:%M:%S.%f')`;
     default:
+      // DuckDB leaves the zero before the point out where precision and scale are equal.
+      if (type.startsWith("DECIMAL")) return `regexp_replace(CAST(${name} AS VARCHAR), '^(-?)\\.', '\\10.')`;
       return `CAST(${name} AS VARCHAR)`;
   }
 }

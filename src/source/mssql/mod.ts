@@ -7,7 +7,7 @@ import { readFacts } from "./catalog.ts";
 import { dialServer } from "./connect.ts";
 import { describeQuery } from "./describe.ts";
 import { readRows } from "./read.ts";
-import { beginSession } from "./session.ts";
+import { beginSession, toBeginSql } from "./session.ts";
 
 /** A logged-in session. Throws RIVET_SOURCE_CONNECT_FAILED and what else the server says about the login. */
 export async function openMssql(server: ServerConnection, limits: SessionLimits): Promise<Source> {
@@ -60,7 +60,7 @@ export async function openMssql(server: ServerConnection, limits: SessionLimits)
     rows: (sql) => whileReading(() => rows(sql)),
     async begin() {
       if (facts.consistency !== "snapshot") return null;
-      await rows("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION");
+      await rows(await toBeginSql(rows));
       inPicture = true;
       return null;
     },

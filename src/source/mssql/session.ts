@@ -1,6 +1,7 @@
 // What a session is told when it begins, and what it tells about the server it reached.
 
 import type { Consistency, SessionLimits } from "../source.ts";
+import { quoteName } from "../sql.ts";
 
 type Ask = (sql: string) => Promise<(string | null)[][]>;
 
@@ -44,4 +45,21 @@ export async function beginSession(ask: Ask, limits: SessionLimits): Promise<Ses
     proxy: first === second ? GATEWAYS[engine ?? ""] ?? null : "a multiplexing proxy",
     consistency: snapshot === "1" && first === second ? "snapshot" : rowVersions === "1" ? "slice" : "none",
   };
+}
+
+/**
+ * A SNAPSHOT transaction that has its picture already. The server takes the picture only when the transaction first reads a table,
+ * so it reads a row of one that the user may read; without such a table the first slice fixes the picture.
+ */
+export async function toBeginSql(ask: Ask): Promise<string> {
+  const [found] = await ask(
+    `SELECT TOP (1) SCHEMA_NAME(o.schema_id), o.name FROM sys.objects AS o
+    WHERE RTRIM(o.type) = 'U' AND o.is_ms_shipped = 0 AND ISNULL(OBJECTPROPERTY(o.object_id, 'TableIsMemoryOptimized'), 0) = 0
+      AND HAS_PERMS_BY_NAME(CONCAT(QUOTENAME(SCHEMA_NAME(o.schema_id)), '.', QUOTENAME(o.name)), 'OBJECT', 'SELECT') = 1
+    ORDER BY o.object_id`,
+  );
+  const begin = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION";
+  if (found === undefined) return begin;
+  const [schema, name] = found;
+  return `${begin}; SELECT TOP (1) 1 FROM ${quoteName("mssql", schema ?? "dbo")}.${quoteName("mssql", name ?? "")}`;
 }

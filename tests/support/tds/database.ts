@@ -35,7 +35,7 @@ interface Table {
 }
 
 const CATALOG = `
-  CREATE TABLE sys.objects (object_id, name, schema_id, type);
+  CREATE TABLE sys.objects (object_id, name, schema_id, type, is_ms_shipped DEFAULT 0);
   CREATE TABLE sys.columns (object_id, column_id, name, is_nullable);
   CREATE TABLE sys.indexes (object_id, index_id, name, type, is_primary_key, is_unique, is_disabled, is_hypothetical, has_filter, data_space_id);
   CREATE TABLE sys.index_columns (object_id, index_id, column_id, key_ordinal);
@@ -173,7 +173,7 @@ export class FakeDatabase implements Disposable {
     const key = primary.length === 0 ? "" : `, UNIQUE (${primary.map(quote).join(", ")})`;
     this.#admin.exec(`CREATE TABLE ${quote(schema)}.${quote(table)} (${list.join(", ")}${key})`);
     this.#tables.set(`${schema}.${table}`.toLowerCase(), { id, schema, name: table, columns: notNull });
-    this.#admin.prepare("INSERT INTO sys.objects VALUES (?, ?, ?, 'U ')").run(id, table, `1:${schema}`);
+    this.#admin.prepare("INSERT INTO sys.objects VALUES (?, ?, ?, 'U ', 0)").run(id, table, `1:${schema}`);
     const insert = this.#admin.prepare("INSERT INTO sys.columns VALUES (?, ?, ?, ?)");
     notNull.forEach((c, i) => insert.run(id, i + 1, c.name, c.notNull ? 0 : 1));
     this.#addIndex(id, primary.length === 0 ? null : `PK_${table}`, primary, true, true);
@@ -369,9 +369,9 @@ function toTimer([, hours, minutes, seconds]: RegExpExecArray, signal: AbortSign
 
 function toMessage(error: Error): Step {
   const own = /^tsql:(\d+):(.*)$/s.exec(error.message);
-  if (own !== null) return { kind: "message", number: Number(own[1]), message: own[2]! };
+  if (own !== null) return { kind: "message", number: Number(own[1]), message: own[2]!.slice(0, 1000) };
   const number = /^no such table/.test(error.message) ? 208 : /^no such column/.test(error.message) ? 207 : 102;
-  return { kind: "message", number, message: `Fake: ${error.message}` };
+  return { kind: "message", number, message: `Fake: ${error.message.slice(0, 1000)}` };
 }
 
 function quote(name: string): string {

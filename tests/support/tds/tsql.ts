@@ -93,10 +93,10 @@ export function toStored(typeText: string, value: SQLOutputValue): SQLInputValue
       return Number(text);
     case "money":
     case "smallmoney":
-      return toDecimal(text, 4);
+      return toDecimal(typeof value === "number" ? value.toFixed(4) : text, 4);
     case "decimal":
     case "numeric":
-      return toDecimal(text, second);
+      return toDecimal(typeof value === "number" ? value.toFixed(second) : text, second);
     case "date":
       return toMoment(text).slice(0, 10);
     case "time":
@@ -183,6 +183,10 @@ export function defineFunctions(
   define("SCHEMA_NAME", (id) => id === null || id === undefined ? "dbo" : String(id).replace(/^\d+:/, ""));
   define("DB_ID", () => 5n);
   define("REPLICATE", (text, count) => String(text).repeat(Number(count)));
+  define("QUOTENAME", (name) => `[${String(name).replaceAll("]", "]]")}]`);
+  define("CONCAT", (...parts) => parts.map((part) => part ?? "").join(""));
+  define("HAS_PERMS_BY_NAME", () => 1n);
+  define("OBJECTPROPERTY", () => null);
   define("DB_NAME", () => "shop");
   define("DATABASEPROPERTYEX", () => "latin");
   define("COLLATIONPROPERTY", (name) => name === null ? null : CODE_PAGES[String(name)] ?? null);

@@ -132,8 +132,15 @@ type ToBytes = (value: string | Uint8Array) => Buffer;
 const asIs: ToBytes = (value) => Buffer.from(value as Uint8Array);
 const unicode: ToBytes = (value) => utf16(value as string);
 
-/** Text of a code page; only characters that Latin-1 shares with Windows-1252 are written. Bytes go as they are. */
-const latin: ToBytes = (value) => typeof value === "string" ? Buffer.from(value, "latin1") : Buffer.from(value);
+const WINDOWS_1252 = new Map(
+  Array.from({ length: 256 }, (_, byte) => [new TextDecoder("windows-1252").decode(Uint8Array.of(byte)), byte]),
+);
+
+/** Windows-1252; what it does not have becomes a question mark, as on the server. Bytes go as they are. */
+const latin: ToBytes = (value) =>
+  typeof value === "string"
+    ? Buffer.from([...value].map((char) => WINDOWS_1252.get(char) ?? 0x3f))
+    : Buffer.from(value);
 const utf8: ToBytes = (value) => typeof value === "string" ? Buffer.from(value, "utf8") : Buffer.from(value);
 
 function shortValue(info: Buffer, toBytes: ToBytes): WireType {

@@ -33,6 +33,7 @@ const CASES: Case[] = [
   { type: "varchar(max) utf8", value: "ž😀", text: "ž😀" },
   { type: "ntext", value: "старый", text: "старый" },
   { type: "text", value: "naïve", text: "naïve" },
+  { type: "nvarchar(9)", value: "a\0b", text: "a\0b" },
   { type: "xml", value: "<a/>", text: "<a/>" },
   { type: "json", value: '{"a":"ž"}', text: '{"a":"ž"}' },
   { type: "sql_variant", value: "int:-5", text: "-5" },
