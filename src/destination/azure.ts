@@ -13,7 +13,7 @@ import { checkKey, QUARANTINE, quarantineKey } from "./key.ts";
 import type { OpenOptions } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { AzureLocation, ResolvedDestination } from "./resolved.ts";
-import { BLOCK_BYTES, type BlockStore, type BlockUpload, upload } from "./upload.ts";
+import { type BlockStore, type BlockUpload, type Translate, upload, uploadOptions } from "./upload.ts";
 
 export { withAzureCredentials } from "./azure_client.ts";
 
@@ -48,15 +48,9 @@ class AzureDestination implements Destination {
 
   put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const objectKey = this.#objectKey(key);
-    const blockBytes = this.options.blockBytes ?? BLOCK_BYTES;
-    const wholeBytesMax = options.size === undefined ? this.location.oneshotBudgetMb * 2 ** 20 : blockBytes;
-    return this.#translate(
-      "write",
-      key,
-      "write on blobs (SAS 'c' and 'w')",
-      () =>
-        upload(body, this.#blockStore(key, objectKey, options), { signal: options.signal, blockBytes, wholeBytesMax }),
-    );
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const translate: Translate = (call) => this.#translate("write", key, "write on blobs (SAS 'c' and 'w')", call);
+    return upload(body, this.#blockStore(key, objectKey, options), translate, limits);
   }
 
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {

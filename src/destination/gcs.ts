@@ -11,7 +11,7 @@ import { checkKey, QUARANTINE, quarantineKey } from "./key.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { GcsLocation, ResolvedDestination } from "./resolved.ts";
-import { BLOCK_BYTES, upload } from "./upload.ts";
+import { type Translate, upload, uploadOptions } from "./upload.ts";
 
 export { withGcsCredentials } from "./gcs_client.ts";
 
@@ -50,19 +50,10 @@ class GcsDestination implements Destination {
       requestTimeoutMs: this.options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       onWarning: this.options.onWarning ?? (() => {}),
     };
-    const blockBytes = this.options.blockBytes ?? BLOCK_BYTES;
-    const wholeBytesMax = options.size === undefined ? this.location.oneshotBudgetMb * 2 ** 20 : blockBytes;
-    return this.#translate(
-      "write",
-      key,
-      "storage.objects.create and storage.objects.delete",
-      () =>
-        upload(body, gcsBlockStore(store, key, this.#objectKey(key), options), {
-          signal: options.signal,
-          blockBytes,
-          wholeBytesMax,
-        }),
-    );
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const translate: Translate = (call) =>
+      this.#translate("write", key, "storage.objects.create and storage.objects.delete", call);
+    return upload(body, gcsBlockStore(store, key, this.#objectKey(key), options), translate, limits);
   }
 
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {

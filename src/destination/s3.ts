@@ -21,7 +21,7 @@ import type { ResolvedDestination, S3Location } from "./resolved.ts";
 import { connectS3 } from "./s3_client.ts";
 import { isExpiredS3, s3Code, s3Status, toS3Error } from "./s3_error.ts";
 import { plainTag, s3BlockStore, type S3Store } from "./s3_upload.ts";
-import { BLOCK_BYTES, upload } from "./upload.ts";
+import { type Translate, upload, uploadOptions } from "./upload.ts";
 
 export { withS3Credentials } from "./s3_client.ts";
 
@@ -64,19 +64,10 @@ class S3Destination implements Destination {
 
   async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const objectKey = this.#objectKey(key);
-    const blockBytes = this.options.blockBytes ?? BLOCK_BYTES;
-    const wholeBytesMax = options.size === undefined ? this.location.oneshotBudgetMb * 2 ** 20 : blockBytes;
-    return await this.#translate(
-      "write",
-      key,
-      "s3:PutObject and s3:AbortMultipartUpload",
-      () =>
-        upload(body, s3BlockStore(this.#store, key, objectKey, options), {
-          signal: options.signal,
-          blockBytes,
-          wholeBytesMax,
-        }),
-    );
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const translate: Translate = (call) =>
+      this.#translate("write", key, "s3:PutObject and s3:AbortMultipartUpload", call);
+    return await upload(body, s3BlockStore(this.#store, key, objectKey, options), translate, limits);
   }
 
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {
@@ -90,6 +81,7 @@ class S3Destination implements Destination {
         return answer.Body!.transformToWebStream();
       } catch (error) {
         if (s3Code(error) === "NoSuchKey") return null;
+        if (s3Status(error) === 416) return new Blob([]).stream();
         throw error;
       }
     });

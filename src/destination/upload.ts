@@ -1,8 +1,9 @@
 // One body into one object: small ones in one request, larger ones block by block while they are still being made.
 // When it rejects, no request is under way any more and the store holds nothing of the object.
 
-import type { StoredObject } from "./destination.ts";
 import { type Block, toBlocks } from "./blocks.ts";
+import type { PutOptions, StoredObject } from "./destination.ts";
+import type { OpenOptions } from "./options.ts";
 
 /** How a store takes an object. */
 export interface BlockStore<Part> {
@@ -27,14 +28,29 @@ export interface UploadOptions {
   readonly wholeBytesMax: number;
 }
 
-export const BLOCK_BYTES = 8 << 20;
+const BLOCK_BYTES = 8 << 20;
+
+/** Control files are small and their size is known: they always go in one request. */
+export function uploadOptions(put: PutOptions, oneshotBudgetMb: number, open: OpenOptions): UploadOptions {
+  const blockBytes = open.blockBytes ?? BLOCK_BYTES;
+  return {
+    signal: put.signal,
+    blockBytes,
+    wholeBytesMax: put.size === undefined ? oneshotBudgetMb * 2 ** 20 : blockBytes,
+  };
+}
 
 /** Memory of an upload is bounded by this many blocks and the one being gathered. */
 const BLOCKS_IN_FLIGHT_MAX = 2;
 
+/** A call to the store whose errors become ours. */
+export type Translate = <T>(call: () => Promise<T>) => Promise<T>;
+
+/** What the body throws and why the caller aborts passes as it is; what the store says is translated. */
 export async function upload<Part>(
   body: AsyncIterable<Uint8Array>,
   store: BlockStore<Part>,
+  translate: Translate,
   options: UploadOptions,
 ): Promise<StoredObject> {
   const stop = new AbortController();
@@ -43,8 +59,11 @@ export async function upload<Part>(
   try {
     const first = await nextBlock(blocks, signal);
     const isWhole = first.isLast && (first.bytes.length === 0 || first.bytes.length <= options.wholeBytesMax);
-    if (isWhole) return await store.putWhole(first.bytes, signal);
-    return await uploadBlocks(first, blocks, store, stop, signal);
+    if (isWhole) return await translate(() => store.putWhole(first.bytes, signal));
+    return await uploadBlocks(first, blocks, store, translate, stop, signal);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw error;
   } finally {
     // The body may be waiting for bytes that never come: it is told to end, but not waited for.
     blocks.return(undefined).catch(() => {});
@@ -55,10 +74,11 @@ async function uploadBlocks<Part>(
   first: Block,
   blocks: AsyncGenerator<Block>,
   store: BlockStore<Part>,
+  translate: Translate,
   stop: AbortController,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  const target = await store.begin(signal);
+  const target = await translate(() => store.begin(signal));
   const sent: Promise<Part>[] = [];
   const inFlight = new Set<Promise<unknown>>();
   try {
@@ -67,13 +87,14 @@ async function uploadBlocks<Part>(
       size += block.bytes.length;
       while (inFlight.size >= BLOCKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
       signal.throwIfAborted();
-      const part = target.putBlock(block, signal);
+      const part = translate(() => target.putBlock(block, signal));
       sent.push(part);
       const done = part.catch((error) => stop.abort(error)).finally(() => inFlight.delete(done));
       inFlight.add(done);
       if (block.isLast) break;
     }
-    return await target.complete(await Promise.all(sent), size, signal);
+    const parts = await Promise.all(sent);
+    return await translate(() => target.complete(parts, size, signal));
   } catch (error) {
     stop.abort(error);
     await Promise.allSettled(sent);

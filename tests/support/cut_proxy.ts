@@ -30,12 +30,13 @@ export function startCutProxy(targetPort: number): CutProxy {
       for (let count = await from.read(block); count !== null; count = await from.read(block)) {
         const limit = cut !== null && cut.direction === direction && cuts < cut.times ? cut.afterBytes : Infinity;
         const allowed = Math.max(0, Math.min(count, limit - passed[direction]));
-        for (let done = 0; done < allowed;) done += await to.write(block.subarray(done, allowed));
         passed[direction] += allowed;
-        if (allowed === count) continue;
-        cuts++;
-        passed.up = passed.down = 0;
-        return end();
+        if (allowed < count) {
+          cuts++;
+          passed.up = passed.down = 0;
+        }
+        for (let done = 0; done < allowed;) done += await to.write(block.subarray(done, allowed));
+        if (allowed < count) return end();
       }
       await to.closeWrite();
     } catch {

@@ -1,15 +1,13 @@
 // OpenStack Swift with its S3 interface, from the system's packages: an independent server that checks signatures, digests and uploads.
 // One per test process, on free ports; its processes and its folder go when it is closed.
 
-import { createServer } from "node:net";
+import { freePorts, startDaemon, untilListening } from "./daemon.ts";
 
 export interface Swift extends AsyncDisposable {
   readonly port: number;
   readonly accessKey: string;
   readonly secretKey: string;
 }
-
-const START_PATIENCE_MS = 60_000;
 
 /** Null when the packages are not there; in CI that is an error. */
 export async function openSwift(): Promise<Swift | null> {
@@ -19,7 +17,7 @@ export async function openSwift(): Promise<Swift | null> {
     return null;
   }
   const home = await Deno.makeTempDir({ prefix: "rivet-swift-" });
-  const ports = await freePorts(5);
+  const ports = freePorts(5);
   const [account, container, object, proxy, cache] = ports as [number, number, number, number, number];
   const user = await run(home, "id", ["-un"]);
   await Deno.mkdir(`${home}/devices/d1`, { recursive: true });
@@ -32,24 +30,23 @@ export async function openSwift(): Promise<Swift | null> {
     await run(home, "swift-ring-builder", [`${name}.builder`, "rebalance"]);
   }
   await Deno.writeTextFile(`${home}/proxy-server.conf`, proxyConf(proxy, cache, user, home));
-  const children = [
-    start(home, "memcached", ["-u", user, "-l", "127.0.0.1", "-p", String(cache)]),
-    ...[...Object.keys(storage), "proxy"].map((name) => start(home, `swift-${name}-server`, [`${name}-server.conf`])),
+  const programs: [string, number, string[]][] = [
+    ["memcached", cache, ["-u", user, "-l", "127.0.0.1", "-p", String(cache)]],
+    ...Object.entries({ ...storage, proxy }).map(([name, port]): [string, number, string[]] => [
+      `swift-${name}-server`,
+      port,
+      [`${name}-server.conf`],
+    ]),
   ];
+  const daemons = programs.map(([program, port, args]) => ({
+    port,
+    daemon: startDaemon(program, args, { cwd: home, home }),
+  }));
   const close = async () => {
-    for (const child of children) {
-      try {
-        // The servers are process groups of their own: a parent and its workers.
-        Deno.kill(-child.pid, "SIGKILL");
-      } catch {
-        // It has ended already.
-      }
-    }
-    await Promise.all(children.map((child) => child.status));
-    await Deno.remove(home, { recursive: true });
+    await Promise.all(daemons.map(({ daemon }) => daemon.close()));
   };
   try {
-    for (const port of [...ports]) await untilOpen(port);
+    for (const { port, daemon } of daemons) await untilListening(port, daemon);
   } catch (error) {
     await close();
     throw error;
@@ -115,11 +112,6 @@ rate_limit_after_segment = 100
 ${filters.map((name) => `[filter:${name}]\nuse = egg:swift#${name}\n`).join("")}`;
 }
 
-function start(cwd: string, program: string, args: string[]): Deno.ChildProcess {
-  return new Deno.Command("setsid", { args: [program, ...args], cwd, stdin: "null", stdout: "null", stderr: "null" })
-    .spawn();
-}
-
 async function run(cwd: string, program: string, args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
   // The ring builder ends with 1 when it only warns.
@@ -129,30 +121,4 @@ async function run(cwd: string, program: string, args: string[]): Promise<string
 
 async function isProgram(name: string): Promise<boolean> {
   return (await new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).output()).code === 0;
-}
-
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map((server) =>
-      new Promise<number>((done) =>
-        server.listen(0, "127.0.0.1", () => done((server.address() as { port: number }).port))
-      )
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.close(() => done()))));
-  return ports;
-}
-
-async function untilOpen(port: number): Promise<void> {
-  for (const until = Date.now() + START_PATIENCE_MS; Date.now() < until;) {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      return;
-    } catch {
-      await new Promise((done) => setTimeout(done, 100));
-    }
-  }
-  throw new Error(`Nothing listens on port ${port}`);
 }
