@@ -31,7 +31,8 @@ export async function readRows(
   try {
     for (const row of statement.iterate() as unknown as Iterable<SqliteValue[]>) {
       throwRefused(guards);
-      if (guards.ended) break;
+      // Not `break`: the statement is done, and its lock free, only after one more step.
+      if (guards.ended) continue;
       if (throttled && rows > 0 && rows % options.batchRows === 0) {
         await work.pause(writer.flush());
         await work.pause(sleep(options.throttleMs, options.signal));

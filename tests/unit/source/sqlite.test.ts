@@ -362,6 +362,31 @@ Deno.test("a file that is locked when the read begins is an error, never an empt
   file.db.exec("ROLLBACK");
 });
 
+Deno.test("a read holds no lock when it is over, however it ended", async () => {
+  // In rollback mode a reader's lock stops every commit at once.
+  await using file = await openSqliteFile(`PRAGMA busy_timeout = 0; CREATE TABLE t (x INTEGER);
+    WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 100000) INSERT INTO t SELECT i FROM s`);
+  await using source = await file.open();
+  const write = () => file.db.exec("INSERT INTO t VALUES (NULL)");
+  await readTexts(source);
+  write();
+  const controller = new AbortController();
+  const stop = new Error("stop");
+  const sink = keepRows({ wait: () => controller.abort(stop) });
+  await rejects(source.read("SELECT x FROM t", sink, { ...READ, signal: controller.signal }), stop);
+  write();
+  file.db.exec("INSERT INTO t VALUES ('x')");
+  await rejects(readTexts(source), { code: "RIVET_SOURCE_VALUE_UNREPRESENTABLE" });
+  write();
+  const full = new Error("full");
+  await rejects(source.read("SELECT x FROM t", keepRows({ wait: () => Promise.reject(full) }), READ), full);
+  write();
+  await source.begin(null);
+  await readTexts(source, { kind: "query", sql: "SELECT 1 AS one" });
+  await source.end();
+  write();
+});
+
 Deno.test("rows come in the order that a query asks for", async () => {
   await using file = await openSqliteFile(`CREATE TABLE t (a INT, b INT);
     WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 1000)
