@@ -1,6 +1,7 @@
 // How fast the SQL Server source is, without a SQL Server: a fake in its own process sends narrow rows as fast as it is read.
-// Usage: deno run -A bench/mssql.ts [rows] [narrow | large]
+// Usage: deno run -A bench/mssql.ts [rows] [narrow | large] [nothing | parquet]
 
+import { compileCore, openCore } from "../src/core/mod.ts";
 import { openMssql } from "../src/source/mssql/mod.ts";
 import type { RowSink } from "../src/source/mod.ts";
 import { bitmapRowToken, columnsToken, rowToken, toWireType, type WireValue } from "../tests/support/tds/types.ts";
@@ -102,7 +103,30 @@ function openNullSink(): RowSink & { bytes: number } {
   };
 }
 
-async function measure(rows: number, shape: string): Promise<void> {
+/** The real core, to Parquet with zstd 3; its file goes nowhere. */
+async function openParquetSink(): Promise<RowSink & { bytes: number }> {
+  const core = await openCore(await compileCore());
+  const types = ["int64", "int32", "int16", "bool", "decimal(12,2)", "timestamp_us", "uuid", "string", "float64"];
+  const encoder = core.openEncoder({
+    framing: "rows",
+    columns: COLUMNS.map(([name], i) => ({ name, type: types[i]!, wire: types[i] === "uuid" ? "bytes" : "text" })),
+    format: { kind: "parquet", codec: "zstd", level: 3, rowGroupBytes: 32 << 20 },
+    createdBy: "bench",
+  });
+  const sink: RowSink & { bytes: number } = {
+    bytes: 0,
+    room: (bytes) => encoder.room(bytes),
+    wrote(bytes) {
+      sink.bytes += bytes;
+      encoder.wrote(bytes);
+      while (encoder.takeOutput() !== null || encoder.takePart() !== null);
+    },
+    control: () => null,
+  };
+  return sink;
+}
+
+async function measure(rows: number, shape: string, into: string): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", new URL(import.meta.url).pathname, "--serve"],
     stdin: "piped",
@@ -116,7 +140,7 @@ async function measure(rows: number, shape: string): Promise<void> {
   const rates: number[] = [];
   console.log(`connected, RSS ${(Deno.memoryUsage().rss / 1048576).toFixed(0)} MiB`);
   for (let run = 0; run < RUNS; run++) {
-    const sink = openNullSink();
+    const sink = into === "parquet" ? await openParquetSink() : openNullSink();
     const startedAt = performance.now();
     const report = await source.read(`SELECT ${rows} ${shape}`, sink, options);
     const seconds = (performance.now() - startedAt) / 1000;
@@ -137,4 +161,4 @@ async function measure(rows: number, shape: string): Promise<void> {
 }
 
 if (Deno.args[0] === "--serve") await serve();
-else await measure(Number(Deno.args[0] ?? 1_000_000), Deno.args[1] ?? "narrow");
+else await measure(Number(Deno.args[0] ?? 1_000_000), Deno.args[1] ?? "narrow", Deno.args[2] ?? "nothing");
