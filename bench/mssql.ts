@@ -160,5 +160,9 @@ async function measure(rows: number, shape: string, into: string): Promise<void>
   await child.status;
 }
 
-if (Deno.args[0] === "--serve") await serve();
-else await measure(Number(Deno.args[0] ?? 1_000_000), Deno.args[1] ?? "narrow", Deno.args[2] ?? "nothing");
+export async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === "--serve") return await serve();
+  await measure(Number(args[0] ?? 1_000_000), args[1] ?? "narrow", args[2] ?? "nothing");
+}
+
+if (import.meta.main) await main(Deno.args);
