@@ -107,8 +107,15 @@ export async function oldestTransaction(source: Source, column: KeyColumn): Prom
   // Without pg_read_all_stats the sessions of other roles are listed but their transaction is hidden.
   const hidden = `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND backend_type = 'client backend' AND state IS NULL)`;
-  const text = column.type.utc ? `${start}::text` : `((${start}) AT TIME ZONE ${DATABASE_ZONE})::text`;
+  const bound = `(${start} - interval '${resolutionS(column.nativeType)} seconds')`;
+  const text = column.type.utc ? `${bound}::text` : `(${bound} AT TIME ZONE ${DATABASE_ZONE})::text`;
   const rows = await source.rows(`SELECT ${text}, (${hidden})::text`);
-  const [bound, isHidden] = rows[0] ?? [null, "true"];
-  return isHidden === "true" ? null : bound ?? null;
+  const [before, isHidden] = rows[0] ?? [null, "true"];
+  return isHidden === "true" ? null : before ?? null;
+}
+
+/** A column of fewer digits rounds `now()`, and may round it down: `timestamp(3) with time zone` by up to a millisecond. */
+function resolutionS(nativeType: string): string {
+  const digits = /^timestamp\((\d)\)/.exec(nativeType)?.[1];
+  return digits === undefined ? "0" : (10 ** -Number(digits)).toFixed(6);
 }

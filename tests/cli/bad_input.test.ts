@@ -57,7 +57,7 @@ const CASES: Case[] = [
     name: "refused connection",
     yaml: `${PG}exports: [{name: t, table: t, ${LOCAL}}]`,
     code: "RIVET_SOURCE_CONNECT_FAILED",
-    exit: 1,
+    exit: 2,
     says: /localhost/,
   },
   {
