@@ -39,6 +39,8 @@ export interface PutOptions {
    * the object becomes visible. Without it the destination computes its own.
    */
   readonly expected?: () => { readonly md5: string; readonly crc32c: string };
+  /** Called with a chunk of the body once its bytes are not needed any more, so that its owner can free them at once. A destination may leave it. */
+  readonly release?: (chunk: Uint8Array) => void;
 }
 
 export interface Destination extends AsyncDisposable {

@@ -46,7 +46,7 @@ async function putLocal(
     options.signal.throwIfAborted();
     using file = await Deno.open(temporary, { write: true, createNew: true });
     created = true;
-    const size = await writeGathered(file, body, options.signal);
+    const size = await writeGathered(file, body, options.signal, options.release);
     await file.sync();
     options.signal.throwIfAborted();
     await Deno.rename(temporary, path);

@@ -11,6 +11,7 @@ export async function writeGathered(
   file: Deno.FsFile,
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
+  release: (chunk: Uint8Array) => void = () => {},
 ): Promise<number> {
   let block: Uint8Array<ArrayBuffer> | null = null;
   let filled = 0;
@@ -28,6 +29,7 @@ export async function writeGathered(
       block.set(chunk, filled);
       filled += chunk.length;
     }
+    release(chunk);
   }
   signal.throwIfAborted();
   if (filled > 0) await writeAll(file, block!.subarray(0, filled));

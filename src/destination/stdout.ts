@@ -34,6 +34,7 @@ async function putStdout(
     options.signal.throwIfAborted();
     await writeAll(writer, chunk);
     size += chunk.length;
+    options.release?.(chunk);
   }
   return { key, size, digests: {} };
 }
