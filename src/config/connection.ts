@@ -1,113 +1,144 @@
-// From `source:` to a connection: exactly one way to say it, secrets read only when a connection is made, no plaintext to other machines.
+// From `source:` to a connection: exactly one way to say it. Secrets are read only when a connection is made, and kept nowhere.
 
 import { isAbsolute, join } from "node:path";
-import { RivetError } from "../errors.ts";
+import { type ErrorCode, RivetError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
-import type { ServerConnection, SourceConnection, TlsOptions } from "../source/mod.ts";
+import type { SourceConnection } from "../source/mod.ts";
+import { redact } from "../redact.ts";
 import type { SourceConfig } from "./resolved.ts";
 import type { RawSource } from "./shape.ts";
+import { checkTls, resolveTls } from "./tls.ts";
+import { parseServerUrl, PORTS, type Server, type ServerEngine } from "./url.ts";
+import type { Parsed } from "./yaml.ts";
 
 export interface ConnectionContext {
   readonly directory: string;
   readonly runtime: Runtime;
-  /** `file.yaml:3:1` of `source:`. */
-  readonly where: string;
-  readonly substitute: (text: string) => string;
-}
-
-const PORTS = { postgres: 5432, mysql: 3306, mssql: 1433 } as const;
-const SCHEMES: Record<string, keyof typeof PORTS> = {
-  postgres: "postgres",
-  postgresql: "postgres",
-  mysql: "mysql",
-  mariadb: "mysql",
-  sqlserver: "mssql",
-  mssql: "mssql",
-};
-
-function invalid(context: ConnectionContext, message: string, cure?: string): RivetError {
-  return new RivetError("RIVET_CONFIG_SOURCE_CONNECTION_INVALID", message, {
-    where: context.where,
-    ...(cure === undefined ? {} : { cure }),
-  });
+  readonly parsed: Parsed;
+  /** Fills `${name}` in the text of a variable or a secret file. */
+  readonly fill: (text: string) => string;
+  readonly warnings: string[];
 }
 
 /** Checks how the connection is written; reads no secret yet. */
 export function buildSource(raw: RawSource, context: ConnectionContext): SourceConfig {
-  const shared = { engine: raw.type, environment: raw.environment ?? null, zeroDates: raw.zero_dates ?? "fail" };
+  const shared = {
+    engine: raw.type,
+    environment: raw.environment ?? null,
+    zeroDates: raw.zero_dates ?? "fail" as const,
+    redacted: redactSource(raw, context),
+  };
+  if (raw.zero_dates !== undefined && raw.type !== "mysql") {
+    throw refuse(
+      "RIVET_CONFIG_SOURCE_OPTION_UNSUPPORTED",
+      "zero_dates",
+      `\`zero_dates\` does not belong to \`type: ${raw.type}\``,
+      "Remove `zero_dates`",
+      context,
+    );
+  }
   if (raw.type === "sqlite") {
     const path = sqlitePath(raw, context);
     return {
       ...shared,
       identity: `sqlite:${path}`,
-      redacted: { type: "sqlite", path: raw.path },
       resolveConnection: () => Promise.resolve({ engine: "sqlite", path }),
     };
   }
-  if (raw.path !== undefined) throw invalid(context, "`path` belongs to `type: sqlite`", "Remove `path`");
-  const style = checkStyle(raw, context);
-  checkTlsKnobs(raw, context);
-  const read = () => readServer(raw, style, context);
+  if (raw.path !== undefined) {
+    throw refuse(
+      "RIVET_CONFIG_SOURCE_OPTION_UNSUPPORTED",
+      "path",
+      `\`path\` does not belong to \`type: ${raw.type}\``,
+      "Remove `path`",
+      context,
+    );
+  }
   const engine = raw.type;
-  // The identity needs host, port and database, which may stand in a secret URL: what is secret in it never gets in.
-  const identity = lazyIdentity(raw, style, context);
+  const style = checkStyle(raw, context);
+  context.warnings.push(...checkTls(raw.tls, (key) => context.parsed.where(["source", "tls", key])));
+  warnOfSecrets(raw, context);
+  const where = context.parsed.where(["source", style === "structured" ? "host" : style]);
+  const read = () =>
+    style === "structured"
+      ? readKeys(raw, engine, context)
+      : parseServerUrl(readUrl(raw, style, context), engine, where);
+  // What stands in the config itself can be judged at once.
+  let identity: string | null = style === "url" ? identify(engine, read()) : null;
   return {
     ...shared,
+    // Host, port and database may stand in a secret URL, so this is read when it is asked for.
     get identity() {
-      return identity();
+      return identity ??= identify(engine, read());
     },
-    redacted: redactSource(raw),
     resolveConnection: async (): Promise<SourceConnection> => {
-      const { sslmode, ...server } = read();
-      return { engine, ...server, tls: await resolveTls(raw, server.host, sslmode, context) };
+      const server = read();
+      const { tlsWanted: _tlsWanted, ...login } = server;
+      return { engine, ...login, tls: await resolveTls(raw.tls, server, { directory: context.directory, where }) };
     },
   };
 }
 
-type Style = "url" | "url_env" | "url_file" | "structured";
-
-function checkStyle(raw: RawSource, context: ConnectionContext): Style {
-  const urls = (["url", "url_env", "url_file"] as const).filter((key) => raw[key] !== undefined);
-  const parts = (["host", "user", "database", "password", "password_env"] as const).filter((key) =>
-    raw[key] !== undefined
-  );
-  if (urls.length > 1) {
-    throw invalid(context, `${urls.length} connection URLs are given: ${urls.join(", ")}`, "Keep one of them");
-  }
-  if (urls.length === 1 && parts.length > 0) {
-    throw invalid(
-      context,
-      `Both \`${urls[0]}\` and \`${parts[0]}\` are given`,
-      "Use either a URL, or host, user, password and database",
-    );
-  }
-  if (urls.length === 1) return urls[0]!;
-  if (parts.length === 0) {
-    throw invalid(
-      context,
-      "No connection is given",
-      "Set `url_env`, `url_file`, `url`, or `host`, `user` and `database`",
-    );
-  }
-  for (const key of ["host", "user", "database"] as const) {
-    if (raw[key] === undefined) throw invalid(context, `\`${key}\` is missing`, `Set \`source.${key}\``);
-  }
-  if (raw.password !== undefined && raw.password_env !== undefined) {
-    throw invalid(context, "Both `password` and `password_env` are given", "Keep `password_env`");
-  }
-  return "structured";
+/** Without user and password: who reads does not change what was read. */
+function identify(engine: ServerEngine, { host, port, database }: Server): string {
+  return `${engine}://${host.toLowerCase()}:${port}/${database}`;
 }
 
-function checkTlsKnobs(raw: RawSource, context: ConnectionContext): void {
-  const { tls } = raw;
-  if (tls?.mode === undefined || tls.mode === "disable") return;
-  const knob = (["accept_invalid_certs", "accept_invalid_hostnames"] as const).find((key) => tls[key] === true);
-  if (knob === undefined) return;
-  throw new RivetError(
-    "RIVET_CONFIG_TLS_VERIFICATION_DOWNGRADE",
-    `\`tls.${knob}\` contradicts \`tls.mode: ${tls.mode}\``,
-    { where: context.where },
+function refuse(
+  code: ErrorCode,
+  key: string | null,
+  message: string,
+  cure: string,
+  { parsed }: ConnectionContext,
+): RivetError {
+  return new RivetError(code, message, { where: parsed.where(key === null ? ["source"] : ["source", key]), cure });
+}
+
+type UrlStyle = "url" | "url_env" | "url_file";
+
+function checkStyle(raw: RawSource, context: ConnectionContext): UrlStyle | "structured" {
+  const invalid = (key: string | null, message: string, cure: string) =>
+    refuse("RIVET_CONFIG_SOURCE_CONNECTION_INVALID", key, message, cure, context);
+  const urls = (["url", "url_env", "url_file"] as const).filter((key) => raw[key] !== undefined);
+  const keys = (["host", "user", "database", "password", "password_env"] as const).filter((key) =>
+    raw[key] !== undefined
   );
+  const names = urls.map((key) => `\`${key}\``).join(" and ");
+  if (urls.length > 1) {
+    throw invalid(urls[1]!, `${urls.length} connection URLs are given: ${names}`, "Keep one of them");
+  }
+  if (urls.length === 1) {
+    if (keys.length > 0) {
+      throw invalid(
+        keys[0]!,
+        `${names} and \`${keys[0]}\` say the same thing twice`,
+        "Use either a URL, or `host`, `user` and `database`",
+      );
+    }
+    if (raw.port !== undefined) context.warnings.push(`\`source.port\` does nothing beside ${names}`);
+    return urls[0]!;
+  }
+  if (keys.length === 0) {
+    throw invalid(
+      null,
+      "No connection is given",
+      "Set `url_env`, `url_file` or `url`, or `host` with `user` and `database`",
+    );
+  }
+  const missing = (["host", "user", "database"] as const).find((key) => raw[key] === undefined);
+  if (missing !== undefined) {
+    throw invalid(null, `\`source.${missing}\` is missing`, `Set \`source.${missing}\`, or use a URL`);
+  }
+  if (raw.password !== undefined && raw.password_env !== undefined) {
+    throw invalid("password_env", "`password` and `password_env` exclude each other", "Keep `password_env`");
+  }
+  if (raw.host!.includes(",")) {
+    throw invalid("host", "`source.host` names several hosts", "Name the one host that rivet is to read from");
+  }
+  if (!/^(\[[0-9a-f:.%]+\]|[0-9a-f:.%]*:[0-9a-f:.%]*|[\p{L}\p{N}._-]+)$/iu.test(raw.host!)) {
+    throw invalid("host", "`source.host` is no host name", "Write the name or address alone, and the port in `port`");
+  }
+  return "structured";
 }
 
 function sqlitePath(raw: RawSource, context: ConnectionContext): string {
@@ -115,182 +146,103 @@ function sqlitePath(raw: RawSource, context: ConnectionContext): string {
     (["url", "url_env", "url_file", "host", "port", "user", "password", "password_env", "database", "tls"] as const)
       .find((key) => raw[key] !== undefined);
   if (other !== undefined) {
-    throw invalid(context, `\`${other}\` does not belong to \`type: sqlite\``, "Give `path` alone");
+    throw refuse(
+      "RIVET_CONFIG_SOURCE_CONNECTION_INVALID",
+      other,
+      `\`${other}\` does not belong to \`type: sqlite\``,
+      `Remove \`${other}\` and set \`path\``,
+      context,
+    );
   }
-  if (raw.path === undefined || raw.path === "") {
-    throw invalid(context, "`path` is missing", "Set `source.path` to the SQLite file");
+  if (raw.path === undefined) {
+    throw refuse(
+      "RIVET_CONFIG_SOURCE_CONNECTION_INVALID",
+      null,
+      "`source.path` is missing",
+      "Set `source.path` to the SQLite file",
+      context,
+    );
   }
   return isAbsolute(raw.path) ? raw.path : join(context.directory, raw.path);
 }
 
-/** A server without its TLS, and what its URL says about TLS. */
-type Server = Omit<ServerConnection, "tls"> & { readonly sslmode: string | null };
-
-function readServer(raw: RawSource, style: Style, context: ConnectionContext): Server {
-  if (style !== "structured") return parseServerUrl(raw, readUrl(raw, style, context), context);
-  const password = raw.password_env === undefined ? raw.password ?? null : readEnv(raw.password_env, context);
-  const engine = raw.type as keyof typeof PORTS;
+function readKeys(raw: RawSource, engine: ServerEngine, context: ConnectionContext): Server {
+  const password = raw.password_env === undefined
+    ? raw.password ?? ""
+    : readEnv(raw.password_env, "password_env", context);
   return {
-    host: raw.host!,
+    host: raw.host!.replace(/^\[|\]$/g, ""),
     port: raw.port ?? PORTS[engine],
     user: raw.user!,
     password: password === "" ? null : password,
     database: raw.database!,
-    sslmode: null,
+    tlsWanted: null,
   };
 }
 
-function readUrl(raw: RawSource, style: Style, context: ConnectionContext): string {
+function readUrl(raw: RawSource, style: UrlStyle, context: ConnectionContext): string {
   switch (style) {
+    case "url":
+      return raw.url!.trim();
     case "url_env":
-      return context.substitute(readEnv(raw.url_env!, context));
-    case "url_file": {
-      const path = isAbsolute(raw.url_file!) ? raw.url_file! : join(context.directory, raw.url_file!);
-      try {
-        return context.substitute(Deno.readTextFileSync(path).trim());
-      } catch (cause) {
-        if (cause instanceof RivetError) throw cause;
-        throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The file of \`url_file\` cannot be read: '${path}'`, {
-          where: context.where,
-          cause,
-        });
-      }
+      return context.fill(readEnv(raw.url_env!, "url_env", context)).trim();
+    case "url_file":
+      return context.fill(readSecretFile(raw.url_file!, context)).trim();
+    default: {
+      const never: never = style;
+      return never;
     }
-    default:
-      return raw.url!;
   }
 }
 
-function readEnv(name: string, context: ConnectionContext): string {
+function readEnv(name: string, key: string, context: ConnectionContext): string {
   const value = context.runtime.env(name);
   if (value !== undefined) return value;
-  throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The environment variable '${name}' is not set`, {
-    where: context.where,
-    cure: `export ${name}=…`,
-  });
+  throw refuse(
+    "RIVET_CONFIG_SECRET_UNSET",
+    key,
+    `The environment variable '${name}' is not set`,
+    `Set it with \`export ${name}=VALUE\``,
+    context,
+  );
 }
 
-function parseServerUrl(raw: RawSource, text: string, context: ConnectionContext): Server {
-  const bad = (message: string, cure: string) =>
-    new RivetError("RIVET_CONFIG_SOURCE_URL_INVALID", message, { where: context.where, cure });
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined) {
-    throw bad("The connection URL has no scheme", `Begin it with ${raw.type === "mssql" ? "sqlserver" : raw.type}://`);
-  }
-  if (SCHEMES[scheme] !== raw.type) {
-    throw new RivetError(
-      "RIVET_CONFIG_SOURCE_URL_SCHEME_MISMATCH",
-      `The URL begins with '${scheme}://', the type is '${raw.type}'`,
-      {
-        where: context.where,
-        cure: "Correct `source.type` or the URL",
-      },
-    );
-  }
-  const { userinfo, hostport, path, query } = splitUrl(text.slice(scheme.length + 3));
-  if (hostport.includes(",")) throw bad("The URL names several hosts", "Name the one host that rivet reads from");
-  const match = /^(\[[^\]]+\]|[^:]*)(?::(\d+))?$/.exec(hostport);
-  if (match === null || match[1] === "") {
-    throw bad("The connection URL has no host", "Write scheme://user:password@host:port/database");
-  }
-  const colon = userinfo?.indexOf(":") ?? -1;
-  const user = userinfo === null ? null : colon < 0 ? userinfo : userinfo.slice(0, colon);
-  const password = userinfo === null || colon < 0 ? null : userinfo.slice(colon + 1);
-  const database = decode(path);
-  if (user === null || user === "") {
-    throw bad("The connection URL has no user", "Write scheme://user:password@host:port/database");
-  }
-  if (database === "") {
-    throw bad("The connection URL has no database", "Write scheme://user:password@host:port/database");
-  }
-  const overridden = ["host", "hostaddr", "port", "user", "password", "dbname"].find((key) => query.has(key));
-  if (overridden !== undefined) throw bad(`The URL's query sets '${overridden}'`, "Put it where it belongs in the URL");
-  return {
-    host: match[1]!.replace(/^\[|\]$/g, ""),
-    port: match[2] === undefined ? PORTS[raw.type as keyof typeof PORTS] : Number(match[2]),
-    user: decode(user),
-    password: password === null || password === "" ? null : decode(password),
-    database,
-    sslmode: query.get("sslmode"),
-  };
-}
-
-/** A password may hold `@ / ? #` unescaped: the last `@` ends the userinfo. */
-function splitUrl(rest: string): { userinfo: string | null; hostport: string; path: string; query: URLSearchParams } {
-  const at = rest.lastIndexOf("@");
-  const userinfo = at < 0 ? null : rest.slice(0, at);
-  const after = rest.slice(at + 1);
-  const [place, query = ""] = split(after, "?");
-  const [hostport, path = ""] = split(place, "/");
-  return { userinfo, hostport, path, query: new URLSearchParams(query) };
-}
-
-function split(text: string, by: string): [string, string?] {
-  const at = text.indexOf(by);
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-function decode(text: string): string {
+function readSecretFile(file: string, context: ConnectionContext): string {
+  const path = isAbsolute(file) ? file : join(context.directory, file);
   try {
-    return decodeURIComponent(text);
-  } catch {
-    // A bare % in a password is a character, not an escape.
-    return text;
-  }
-}
-
-async function resolveTls(
-  raw: RawSource,
-  host: string,
-  sslmode: string | null,
-  context: ConnectionContext,
-): Promise<TlsOptions | null> {
-  const { tls } = raw;
-  if (tls === undefined) {
-    if (isLoopback(host)) {
-      return sslmode === "require" ? { mode: "require", ca: null, acceptInvalidHostnames: false } : null;
-    }
-    throw new RivetError("RIVET_SOURCE_TLS_REQUIRED", `'${host}' is another machine and \`source.tls\` is not set`, {
-      where: context.where,
-      cure:
-        "Add `tls: {mode: verify-full}` with `ca_file` for a private CA, or accept plaintext with `tls: {mode: disable}`",
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The file of \`url_file\` cannot be read: '${path}'`, {
+      where: context.parsed.where(["source", "url_file"]),
+      cure: "Create the file with the connection URL in it, or correct `url_file`",
+      cause,
     });
   }
-  if (tls.mode === "disable") return null;
-  const mode = tls.mode ?? (tls.accept_invalid_certs ? "require" : "verify-full");
-  const ca = tls.ca_file === undefined ? null : await readCa(tls.ca_file, context);
-  return { mode, ca, acceptInvalidHostnames: tls.accept_invalid_hostnames === true };
 }
 
-async function readCa(file: string, context: ConnectionContext): Promise<string> {
-  const path = isAbsolute(file) ? file : join(context.directory, file);
-  const refuse = (message: string, cause?: unknown) =>
-    new RivetError("RIVET_CONFIG_TLS_CA_INVALID", message, { where: path, cause });
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (cause) {
-    throw refuse("The CA file cannot be read", cause);
+/** A secret that was filled in from a parameter or the environment is not in the file. */
+function warnOfSecrets(raw: RawSource, { parsed, warnings }: ConnectionContext): void {
+  const written = (key: string) => String(parsed.written(["source", key]) ?? "${}");
+  if (raw.password !== undefined && raw.password !== "" && !written("password").includes("${")) {
+    warnings.push("the config holds a password in `source.password`; `password_env` keeps it out of the file");
   }
-  if (!text.includes("-----BEGIN CERTIFICATE-----")) throw refuse("The CA file holds no PEM certificate");
-  return text;
+  if (raw.url !== undefined && redact(written("url")) !== written("url") && !/:\/\/[^@]*\$\{/.test(written("url"))) {
+    warnings.push("the config holds a password in `source.url`; `url_env` or `url_file` keeps it out of the file");
+  }
 }
 
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function lazyIdentity(raw: RawSource, style: Style, context: ConnectionContext): () => string {
-  let known: string | null = null;
-  return () => {
-    if (known !== null) return known;
-    const { host, port, database } = readServer(raw, style, context);
-    return known = `${raw.type}://${host.toLowerCase()}:${port}/${database}`;
+/** How the source was written: `${name}` not filled in, and without what is secret. */
+function redactSource(raw: RawSource, { parsed }: ConnectionContext): Record<string, unknown> {
+  const seen = (path: readonly string[], value: unknown): unknown => {
+    const key = path.at(-1)!;
+    if (key === "password") return null;
+    if (typeof value === "object" && value !== null) {
+      return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, seen([...path, name], inner)]));
+    }
+    const written = parsed.written(["source", ...path]);
+    if (written === undefined) return "REDACTED";
+    // The last `@` counts: a password may hold one.
+    return key === "url" ? redact(String(written).replace(/^([a-z][a-z0-9+.-]*:\/\/).*@/is, "$1REDACTED@")) : written;
   };
-}
-
-/** How the source was written, without what is secret. */
-function redactSource(raw: RawSource): Record<string, unknown> {
-  const { password: _password, url, ...rest } = raw;
-  return { ...rest, ...(url === undefined ? {} : { url: url.replace(/:\/\/.*@/s, "://REDACTED@") }) };
+  return Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, seen([name], value)]));
 }

@@ -1,7 +1,7 @@
 // What a config may name that rivet does not do: refused by name, with what to use instead, before anything else is looked at.
 
 import { RivetError } from "../errors.ts";
-import type { Parsed } from "./text.ts";
+import type { Parsed } from "./yaml.ts";
 
 interface Refusal {
   readonly finds: (config: Loose) => readonly PropertyKey[] | null;
@@ -51,29 +51,29 @@ const REFUSALS: readonly Refusal[] = [
     cure: "Use mongoexport for whole collections, or a relational copy of them with `type: postgres`",
   },
   {
-    finds: inExports((entry) => entry["mode"] === "cdc" ? "mode" : entry["cdc"] !== undefined ? "cdc" : null),
+    finds: inExports((entry) => entry["mode"] === "cdc" ? "mode" : (entry["cdc"] ?? null) !== null ? "cdc" : null),
     code: "RIVET_CONFIG_SOURCE_MODE_UNSUPPORTED",
     message: "Change data capture (`cdc`) is not a mode of rivet",
     cure: "Use `mode: incremental` with `cursor_column`, or a change data capture tool such as Debezium for deletes",
   },
   {
-    finds: inExports((entry) => entry["tables"] !== undefined ? "tables" : null),
+    finds: inExports((entry) => (entry["tables"] ?? null) !== null ? "tables" : null),
     code: "RIVET_CONFIG_SOURCE_OPTION_UNSUPPORTED",
     message: "`tables` belongs to change data capture, which rivet does not do",
     cure: "Write one export for each table, with `table:`",
   },
   {
     finds: (config) =>
-      config["load"] !== undefined
+      (config["load"] ?? null) !== null
         ? ["load"]
-        : inExports((entry) => entry["load"] !== undefined ? "load" : null)(config),
+        : inExports((entry) => (entry["load"] ?? null) !== null ? "load" : null)(config),
     code: "RIVET_CONFIG_SOURCE_FEATURE_MISSING",
     message: "Loading into a warehouse (`load`) is not part of rivet",
     cure:
       "Remove `load:` and let the warehouse read the files that the manifest names, with its own COPY or LOAD command",
   },
   {
-    finds: (config) => object(config["source"])["mongo"] !== undefined ? ["source", "mongo"] : null,
+    finds: (config) => (object(config["source"])["mongo"] ?? null) !== null ? ["source", "mongo"] : null,
     code: "RIVET_CONFIG_SOURCE_FEATURE_MISSING",
     message: "MongoDB is not a source of rivet",
     cure: "Remove `source.mongo`",
@@ -108,7 +108,7 @@ function checkAvailable(parsed: Parsed): void {
   exportsOf(config).forEach((entry, i) => tunings.push([["exports", i, "tuning"], object(entry["tuning"])]));
   for (const { place, key, instead } of NOT_AVAILABLE) {
     const places: [PropertyKey[], Loose][] = place === "root" ? [[[], config]] : tunings;
-    const found = places.find(([, values]) => values[key] !== undefined && values[key] !== false);
+    const found = places.find(([, values]) => (values[key] ?? false) !== false);
     if (found === undefined) continue;
     throw new RivetError("RIVET_CONFIG_FEATURE_NOT_AVAILABLE", `\`${key}\` is not available in this version`, {
       where: parsed.where([...found[0], key]),

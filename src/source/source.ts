@@ -25,6 +25,8 @@ export interface TlsOptions {
   /** PEM text of the private CA. */
   readonly ca: string | null;
   readonly acceptInvalidHostnames: boolean;
+  /** The name the certificate must carry, where it is not the host. */
+  readonly serverName?: string;
 }
 
 /** Per-session bounds. Zero means off. */

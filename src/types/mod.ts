@@ -3,6 +3,7 @@
 export { applyOverrides } from "./apply.ts";
 export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
 export { parseTypeName, TYPE_NAMES } from "./override.ts";
+export { describeTarget, parseTarget, type Target, type TargetColumn, TARGETS } from "./target.ts";
 export { mapMssql, type MssqlColumn, type MssqlMapping, overrideMssql } from "./mssql.ts";
 export { mapMysql, type MysqlColumn, type MysqlMapping, overrideMysql, spellMysqlType } from "./mysql.ts";
 export { mapSqlite, overrideSqlite, SQLITE_UNTYPED, type SqliteColumn, type SqliteMapping } from "./sqlite.ts";
