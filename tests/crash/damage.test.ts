@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { runEngine } from "../support/engine.ts";
 import { Faults } from "../support/faults.ts";
-import { join, temporaryFolder } from "../support/files.ts";
+import { inMemory, join, temporaryFolder } from "../support/files.ts";
 import { findUntracked, listNames, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
 import { openState } from "../../src/state/mod.ts";
 
@@ -72,7 +72,7 @@ async function withKilledRun(
   chunks: number,
   body: (folder: string, configPath: string) => Promise<void>,
 ): Promise<void> {
-  await using folder = await temporaryFolder();
+  await using folder = await temporaryFolder(inMemory());
   fill(folder.path);
   const configPath = await writeConfig(folder.path, RANGE);
   await killAfter(configPath, chunks);
@@ -191,7 +191,7 @@ for (const [was, before] of Object.entries(VARIANTS)) {
   for (const [now, after] of Object.entries(VARIANTS)) {
     if (was === now) continue;
     Deno.test(`a run killed as '${was}' is not continued as '${now}'`, async () => {
-      await using folder = await temporaryFolder();
+      await using folder = await temporaryFolder(inMemory());
       fill(folder.path);
       const configPath = await writeConfig(folder.path, before);
       const faults = new Faults(0, "kill");
@@ -227,7 +227,7 @@ Deno.test("a run given up leaves nothing behind when the next one has run", asyn
 });
 
 Deno.test("rows refused by a quality rule are judged again by every run, and nothing is published", async () => {
-  await using folder = await temporaryFolder();
+  await using folder = await temporaryFolder(inMemory());
   fill(folder.path);
   const configPath = await writeConfig(folder.path, `${RANGE}\nquality: {row_count_min: 100}`);
   for (let i = 0; i < 3; i++) {
@@ -241,7 +241,7 @@ Deno.test("rows refused by a quality rule are judged again by every run, and not
 });
 
 Deno.test("a rerun replaces the set: fewer files later leave none of the old ones", async () => {
-  await using folder = await temporaryFolder();
+  await using folder = await temporaryFolder(inMemory());
   fill(folder.path);
   const configPath = await writeConfig(folder.path, RANGE);
   await assertExact(folder.path, configPath);
@@ -254,7 +254,7 @@ Deno.test("a rerun replaces the set: fewer files later leave none of the old one
 });
 
 Deno.test("an empty incremental run moves nothing and takes nothing away", async () => {
-  await using folder = await temporaryFolder();
+  await using folder = await temporaryFolder(inMemory());
   fill(folder.path);
   const configPath = await writeConfig(folder.path, VARIANTS["incremental"]!);
   await runEngine({ configPath });

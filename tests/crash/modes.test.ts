@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { runEngine } from "../support/engine.ts";
 import { type FaultKind, Faults } from "../support/faults.ts";
-import { join, temporaryFolder } from "../support/files.ts";
+import { inMemory, join, temporaryFolder } from "../support/files.ts";
 import { findUntracked, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
 
 const ROWS = 60;
@@ -65,7 +65,7 @@ const EVERY_ID = Array.from({ length: ROWS }, (_, i) => i + 1);
 
 /** One fault, then reruns until one succeeds. Returns whether the fault was reached. */
 async function breakAt(mode: Mode, format: string, kind: FaultKind, at: number): Promise<boolean> {
-  await using folder = await temporaryFolder();
+  await using folder = await temporaryFolder(inMemory());
   const configPath = await prepare(folder.path, mode, format);
   const faults = new Faults(at, kind);
   const first = await runEngine({ configPath, faults }).catch((error) => error);

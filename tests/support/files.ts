@@ -14,13 +14,16 @@ export async function* walk(folder: string): AsyncGenerator<string> {
 }
 
 /** A folder that is removed when the test ends. */
-export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "rivet-test-", ...inMemory() });
+export async function temporaryFolder(parent: { dir?: string } = {}): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "rivet-test-", ...parent });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** Tests that count effects wait for thousands of syncs: in memory where the system has such a folder. */
-function inMemory(): { dir?: string } {
+/**
+ * For tests that count effects, which would wait for thousands of syncs: a folder in memory where the system has one. Not for tests with
+ * real lanes: below /dev no sandbox may read.
+ */
+export function inMemory(): { dir?: string } {
   try {
     return Deno.statSync("/dev/shm").isDirectory ? { dir: "/dev/shm" } : {};
   } catch {

@@ -1,0 +1,123 @@
+// kill -9 and Ctrl-C on the real process, with real lanes: the same command finishes the run, and the prefix holds one complete set.
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { runCli, startCli } from "../support/cli.ts";
+import { join, temporaryFolder } from "../support/files.ts";
+import { findUntracked, listNames, readThroughManifest } from "../support/reader.ts";
+
+const ROWS = 60_000;
+
+async function prepare(folder: string): Promise<void> {
+  using db = new DatabaseSync(join(folder, "shop.db"));
+  db.exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
+    INSERT INTO t SELECT i, hex(i * 2654435761) || ' body of row ' || i FROM n`);
+  await Deno.writeTextFile(
+    join(folder, "rivet.yaml"),
+    `source: {type: sqlite, path: shop.db, tuning: {profile: fast}}
+exports:
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 6000, format: parquet, destination: {type: local, path: out}}
+`,
+  );
+}
+
+async function assertOneCompleteSet(folder: string): Promise<void> {
+  const out = join(folder, "out");
+  const ids = (await readThroughManifest(out)).map((row) => Number(row["id"])).sort((a, b) => a - b);
+  assert.equal(ids.length, ROWS);
+  assert.ok(ids.every((id, i) => id === i + 1));
+  assert.deepEqual(await findUntracked(out), []);
+  const names = await listNames(out);
+  assert.equal(names.filter((name) => name.startsWith("manifest-")).length, 1);
+  assert.ok(names.includes("_SUCCESS"));
+}
+
+Deno.test("kill -9 at any moment, then the same command: the prefix holds exactly one complete set", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path);
+  const args = ["run", "-c", "rivet.yaml", "--progress", "none"];
+  for (let round = 0; round < 12; round++) {
+    const child = startCli(args, { cwd: folder.path });
+    const stderr = new Response(child.stderr).text();
+    // From before anything is recorded to after everything is published.
+    await new Promise((resolve) => setTimeout(resolve, 120 + round * 60));
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it had ended */ }
+    await child.status;
+    await stderr;
+    const again = await runCli(args, { cwd: folder.path });
+    assert.equal(again.code, 0, again.stderr);
+    await assertOneCompleteSet(folder.path);
+  }
+});
+
+Deno.test("Ctrl-C ends the run with exit 2 and the command that finishes it", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path);
+  const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
+  // Slow enough to be interrupted in the middle.
+  await Deno.writeTextFile(
+    join(folder.path, "rivet.yaml"),
+    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+  );
+  const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
+  const stderr = new Response(child.stderr).text();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  child.kill("SIGINT");
+  const { code } = await child.status;
+  const text = await stderr;
+  assert.equal(code, 2, text);
+  assert.match(text, /RIVET_RUN_INTERRUPTED/);
+  assert.match(text, /resume: +rivet run -c .*rivet\.yaml -e t/);
+  assert.ok(!(await listNames(join(folder.path, "out"))).includes("_SUCCESS"));
+  await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
+  const again = await runCli(["run", "-c", "rivet.yaml"], { cwd: folder.path });
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /resumed/);
+  await assertOneCompleteSet(folder.path);
+});
+
+Deno.test("two processes run one export: the second names the first, and refuses when it may not wait", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path);
+  const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
+  await Deno.writeTextFile(
+    join(folder.path, "rivet.yaml"),
+    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+  );
+  const first = startCli(["run", "-c", "rivet.yaml", "--progress", "none"], { cwd: folder.path });
+  const stderr = new Response(first.stderr).text();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const second = await runCli(["run", "-c", "rivet.yaml", "--lock-wait", "0"], { cwd: folder.path });
+  assert.equal(second.code, 2, second.stderr);
+  assert.match(second.stderr, new RegExp(`RIVET_STATE_RUN_IN_PROGRESS\\] process ${first.pid} on `));
+  first.kill("SIGKILL");
+  await first.status;
+  await stderr;
+  await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
+  const third = await runCli(["run", "-c", "rivet.yaml", "--lock-wait", "0"], { cwd: folder.path });
+  assert.equal(third.code, 0, third.stderr);
+  await assertOneCompleteSet(folder.path);
+});
+
+Deno.test("a value above the limit is refused by column and size, and nothing is published", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path);
+  {
+    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    db.exec("UPDATE t SET body = hex(zeroblob(1500000)) WHERE id = 7");
+  }
+  const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
+  await Deno.writeTextFile(
+    join(folder.path, "rivet.yaml"),
+    yaml.replace("profile: fast", "profile: fast, max_value_mb: 2"),
+  );
+  const result = await runCli(["run", "-c", "rivet.yaml"], { cwd: folder.path });
+  assert.equal(result.code, 1, result.stderr);
+  assert.match(result.stderr, /RIVET_VALUE_TOO_LARGE/);
+  assert.match(result.stderr, /'body'/);
+  assert.match(result.stderr, /max_value_mb/);
+  assert.ok(!(await listNames(join(folder.path, "out"))).includes("manifest.json"));
+});
