@@ -1,39 +1,107 @@
 // Secrets out of any text before a person, a log or a file sees it; and control characters out of what reaches a terminal.
+// Every function takes time in proportion to the text, whatever the text is: much of it comes from servers.
 
 const MASK = "REDACTED";
 
-/** Userinfo of URLs with a password, `password=…` of connection strings, secret query parameters, bearer tokens, webhook paths. */
-const PATTERN = new RegExp(
-  [
-    // scheme://user:password@ — the password may hold any of `@ ? # /`, so the last `@` before a blank or quote counts.
-    String.raw`([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s"'<>@:\/]*:[^\s"'<>]*@`,
-    String
-      .raw`\b((?:password|passwd|pwd|secret|account_?key|shared_?access_?key)\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s;&"']+)`,
-    String.raw`([?&][\w.-]{0,40}(?:token|password|passwd|key|signature|secret|sig)=)[^&\s"'#]*`,
-    String.raw`\b(bearer\s+)[\w.~+\/=-]+`,
-    String.raw`(https:\/\/hooks\.slack\.com\/services\/)[^\s"']+`,
-  ].join("|"),
-  "gi",
-);
-
-/** The text with everything that looks like a secret replaced. One pass. */
+/** The text with everything that looks like a secret replaced: too much rather than too little. */
 export function redact(text: string): string {
-  return text.replace(PATTERN, (_all, url?: string, pair?: string, query?: string, bearer?: string, hook?: string) => {
-    if (url !== undefined) return `${url}${MASK}@`;
-    return `${pair ?? query ?? bearer ?? hook ?? ""}${MASK}`;
+  return maskUserinfo(text).replace(PATTERN, (found: string, ...groups: (string | undefined)[]) => {
+    const kept = groups.slice(0, GROUPS).find((group) => group !== undefined) ?? "";
+    return found.length === kept.length ? found : `${kept}${MASK}`;
   });
 }
 
-/** A redactor that also knows secret values themselves. Short values would mask ordinary words and are left out. */
+const SECRET_NAME =
+  "(?:password|passwd|passphrase|pwd|secret|(?:access|account|api|private|secret)[_-]?key|sig|signature)";
+/** Quoted to the closing quote or, when the text was cut, to its end; else to a blank or separator. */
+const VALUE = String.raw`(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:[^\s;&"'${"`"}\\<>]|\\.)+)`;
+
+/** Each alternative has one group: what stays in front of the secret. */
+const ALTERNATIVES: readonly string[] = [
+  // libpq, ADO and JDBC strings, environment, query parameters. VALUE is what our own advice says.
+  String.raw`(${SECRET_NAME}["']?\s{0,8}=\s{0,8})(?!VALUE\b)${VALUE}`,
+  // JSON and YAML.
+  String.raw`(${SECRET_NAME}["']\s{0,8}:\s{0,8})(?:"(?:[^"\\]|\\.)*"?|[^\s,}]+)`,
+  String.raw`((?<=[\n{,][ \t]{0,16})(?:password|webhook_url):[ \t]{1,8})(?![$\s])${VALUE}`,
+  String.raw`([?&][\w.-]{0,40}(?:token|key|credential)=)[^&\s"'#<>]+`,
+  String.raw`(\bauthorization["']?\s{0,8}[:=]\s{0,8}["']?)[^\r\n"']+`,
+  String.raw`(\b(?:bearer|sharedaccesssignature)\s{1,8})[\w.~+\/=:&%-]{8,}`,
+  String.raw`(hooks\.slack\.com\/(?:services|workflows|triggers)\/)[^\s"'<>]+`,
+  String.raw`(discord(?:app)?\.com\/api\/webhooks\/)[^\s"'<>]+`,
+  String.raw`((?:webhook\.office\.com|outlook\.office\.com\/webhook)\/)[^\s"'<>]+`,
+  String.raw`(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]*`,
+  // JSON Web Tokens and Slack's tokens say what they are.
+  String.raw`(\b)eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?`,
+  String.raw`(\bxox[abprs]-)[\w-]{8,}`,
+];
+const GROUPS = ALTERNATIVES.length;
+const PATTERN = new RegExp(ALTERNATIVES.join("|"), "gi");
+
+/**
+ * Masks `user:password` of every URL. A password may hold any of `@ ? # /`, so it ends at the last `@` before a blank or quote.
+ */
+function maskUserinfo(text: string): string {
+  let masked = "";
+  let kept = 0;
+  let run = { end: -1, lastAt: -1 };
+  for (let mark = text.indexOf("://"); mark >= 0; mark = text.indexOf("://", Math.max(mark + 3, kept))) {
+    const start = mark + 3;
+    if (start > run.end) run = findRun(text, start);
+    if (run.lastAt < start || !holdsPassword(text, start, run.lastAt)) continue;
+    masked += text.slice(kept, start) + MASK;
+    kept = run.lastAt;
+  }
+  return masked + text.slice(kept);
+}
+
+const RUN_END: ReadonlySet<string> = new Set([" ", "\t", "\r", "\n", '"', "'", "`", "<", ">"]);
+
+/** Where the word that begins here ends, and the last `@` in it. */
+function findRun(text: string, start: number): { end: number; lastAt: number } {
+  let lastAt = -1;
+  let end = start;
+  for (; end < text.length && !RUN_END.has(text[end]!); end++) if (text[end] === "@") lastAt = end;
+  return { end, lastAt };
+}
+
+/** A user name and a colon come first. */
+function holdsPassword(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (text[i] === ":") return true;
+    if ("/?#@".includes(text[i]!)) return false;
+  }
+  return false;
+}
+
+const KNOWN_LENGTH_MIN = 6;
+
+/**
+ * A redactor that also knows secret values themselves, as they are, as a URL or as JSON would write them. Values shorter than six
+ * characters would mask ordinary words and are left to the patterns.
+ */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
-  const values = [...new Set(secrets)].filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length);
-  return (text) => redact(values.reduce((masked, secret) => masked.replaceAll(secret, MASK), text));
+  const forms = secrets.filter((secret) => secret.length >= KNOWN_LENGTH_MIN)
+    .flatMap((secret) => [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)]);
+  const known = [...new Set(forms)].sort((a, b) => b.length - a.length).map(escapePattern);
+  if (known.length === 0) return redact;
+  const pattern = new RegExp(known.join("|"), "g");
+  return (text) => redact(text.replace(pattern, MASK));
 }
 
-/** Escape sequences and control characters a database could send are shown, not obeyed. Line ends and tabs stay. */
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+}
+
+/**
+ * Escape sequences, control characters and marks that turn the direction of text are shown, not obeyed. Line ends and tabs stay.
+ */
 export function sanitizeTerminal(text: string): string {
-  return text.replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(
+    // deno-lint-ignore no-control-regex
+    /[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => {
+      const code = char.charCodeAt(0).toString(16);
+      return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+    },
+  );
 }
-
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
