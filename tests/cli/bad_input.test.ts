@@ -178,7 +178,7 @@ for (const bad of CASES) {
     assert.equal(result.code, bad.exit, result.stderr);
     assert.match(`${report.error} ${report.where} ${report.cure}`, bad.says);
     assert.ok(report.cure.length > 10, "a cure");
-    assert.doesNotMatch(result.stderr, /    at |deno:|file:\/\/.*\.ts/, "no stack trace");
+    assert.doesNotMatch(result.stderr, / {4}at |deno:|file:\/\/.*\.ts/, "no stack trace");
     const left = (await listNames(folder.path)).filter((name) =>
       !/^(shop\.db|rivet\.yaml|\.rivet_state\.db.*)$/.test(name)
     );

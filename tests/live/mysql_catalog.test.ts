@@ -263,7 +263,7 @@ testMysql(servers, "the greatest value of a floating cursor is not above or belo
     const context = { source, query: T, shape, filters: [], where: "test" };
     const key = findColumn(context, "k", "cursor_column");
     const { min, max } = await readBounds(context, key);
-    const count = async (op: "<" | "<=" | ">" | ">=", value: string) => {
+    const count = async (op: "<" | "<=" | ">" | ">=", value: string): Promise<number> => {
       const compare = { kind: "compare", column: key, op, value } as const;
       return Number((await source.rows(buildCount("mysql", T, [compare])))[0]![0]);
     };

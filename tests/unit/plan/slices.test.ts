@@ -55,8 +55,8 @@ Deno.test("composite key slices hold every row once, also where one column of th
   );
   fc.assert(
     fc.property(fc.array(key, { minLength: 1, maxLength: 60 }), fc.array(key, { maxLength: 8 }), (rows, picks) => {
-      const whole = picks.filter((pick): pick is [number, string] => pick[0] !== null && pick[1] !== null);
-      const cuts = whole.map(([a, b]) => [String(a), b]).sort((x, y) =>
+      const whole = picks.flatMap(([a, b]) => a === null || b === null ? [] : [[a, b] as const]);
+      const cuts = whole.map(([a, b]): string[] => [String(a), b]).sort((x, y) =>
         Number(x[0]) - Number(y[0]) || Buffer.compare(Buffer.from(x[1]!), Buffer.from(y[1]!))
       );
       const slices = withNullSlice(keySlices(PAIR, cuts), PAIR);
