@@ -1,6 +1,7 @@
 // Parquet files read by programs that are not rivet, every value as canonical text, so that values can be compared without a type system:
 // bool `true`, numbers as JavaScript prints them, decimals with their scale, dates and times in ISO form with six digits, bytes as hex.
 
+import { Buffer } from "node:buffer";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { type FileMetaData, parquetMetadata, parquetRead, type SchemaElement } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
@@ -85,7 +86,7 @@ function timestampText(ticks: bigint, digits: 6 | 9): string {
 }
 
 export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 }
 
 /** DuckDB. Decimals of more than 38 digits are not read exactly by it and come as `?`. */
