@@ -78,6 +78,25 @@ const TLS_CASES: Record<string, TlsCase> = {
     host: "127.0.0.1",
     refused: /names another host/,
   },
+  "verify-full, server name": {
+    encryption: "offered",
+    tls: { ...tls("verify-full"), serverName: "localhost" },
+    host: "127.0.0.1",
+    refused: null,
+    encrypted: true,
+  },
+  "verify-full, wrong server name": {
+    encryption: "offered",
+    tls: { ...tls("verify-full"), serverName: "elsewhere" },
+    refused: /names another host/,
+  },
+  "strict, server name": {
+    encryption: "strict",
+    tls: { ...tls("verify-full"), serverName: "localhost" },
+    host: "127.0.0.1",
+    refused: null,
+    encrypted: true,
+  },
   "verify-ca, wrong name": {
     encryption: "offered",
     tls: tls("verify-ca"),

@@ -130,6 +130,18 @@ const TLS: { name: string; host: string; tls: TlsOptions; ok: boolean }[] = [
     ok: false,
   },
   {
+    name: "verify-full by a server name that is not the host",
+    host: "127.0.0.1",
+    tls: { mode: "verify-full", ca: CERTS.ca, acceptInvalidHostnames: false, serverName: "localhost" },
+    ok: true,
+  },
+  {
+    name: "verify-full by a server name that the certificate does not have",
+    host: "localhost",
+    tls: { mode: "verify-full", ca: CERTS.ca, acceptInvalidHostnames: false, serverName: "elsewhere" },
+    ok: false,
+  },
+  {
     name: "verify-full by address, names not checked",
     host: "127.0.0.1",
     tls: { mode: "verify-full", ca: CERTS.ca, acceptInvalidHostnames: true },

@@ -54,6 +54,11 @@ const ACCEPTED: [name: string, changes: Partial<ServerConnection>, seen: string]
   ["require ignores a CA that signed nothing", { tls: tls("require", CERTS.otherCa) }, "tls"],
   ["verify-ca under another name", { tls: tls("verify-ca", CERTS.ca) }, "tls"],
   ["verify-full by name", { host: "localhost", tls: tls("verify-full", CERTS.ca) }, "tls"],
+  [
+    "verify-full by a server name that is not the host",
+    { host: "127.0.0.1", tls: { ...tls("verify-full", CERTS.ca), serverName: "localhost" } },
+    "tls",
+  ],
   ["verify-full that accepts invalid host names", { tls: tls("verify-full", CERTS.ca, true) }, "tls"],
   ["a role that must use TLS", { user: "tls_only", tls: tls("require") }, "tls"],
   ["a role that must not use TLS", { user: "plain_only", tls: null }, "plain"],
@@ -71,6 +76,11 @@ const REFUSED: [name: string, changes: Partial<ServerConnection>, says: RegExp][
   [
     "verify-full with a CA that signed nothing",
     { host: "localhost", tls: tls("verify-full", CERTS.otherCa) },
+    /certificate/,
+  ],
+  [
+    "verify-full by a server name that the certificate does not have",
+    { host: "localhost", tls: { ...tls("verify-full", CERTS.ca), serverName: "elsewhere" } },
     /certificate/,
   ],
   ["verify-full with the public roots only", { host: "localhost", tls: tls("verify-full") }, /certificate/],

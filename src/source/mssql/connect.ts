@@ -190,6 +190,7 @@ function toConfiguration(
       encrypt: encryption === "off" ? false : encryption === "strict" ? "strict" : true,
       trustServerCertificate: isUnchecked && encryption === "wrapped",
       cryptoCredentialsDetails: tls === null || tls.ca === null ? {} : { ca: tls.ca },
+      ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
       connectTimeout: limits.connectTimeoutMs === 0 ? TIMER_MAX_MS : limits.connectTimeoutMs,
       // Statements have their own clock, which also runs while rows arrive.
       requestTimeout: 0,

@@ -28,7 +28,8 @@ export async function openChannel(target: Target, signal: AbortSignal): Promise<
  * where it is also the fastest way.
  */
 function trustsSystemRoots(options: TlsOptions): boolean {
-  return options.mode === "verify-full" && options.ca === null && !options.acceptInvalidHostnames;
+  return options.mode === "verify-full" && options.ca === null && !options.acceptInvalidHostnames &&
+    options.serverName === undefined;
 }
 
 async function dialDeno(target: Target, signal: AbortSignal): Promise<Channel> {
@@ -72,7 +73,7 @@ function dialNode(target: Target, options: TlsOptions, signal: AbortSignal): Pro
     socket.once("connect", () => {
       signal.removeEventListener("abort", onAbort);
       socket.off("error", reject);
-      resolve(nodeChannel(socket, () => secureNode(socket, target.host, options)));
+      resolve(nodeChannel(socket, () => secureNode(socket, options.serverName ?? target.host, options)));
     });
   });
 }
