@@ -211,6 +211,7 @@ function addResets(parent: Parent, context: CommandContext): void {
     .requiredOption("-e, --export <name>", "the export")
     .action((flags) =>
       withState(context, flags, async (state, keys) => {
+        await refuseLiveRun(context, state, keys[0]!);
         const was = await state.resetCursor(keys[0]!);
         context.terminal.out(
           was ? `The cursor of '${flags.export}' is forgotten.\n` : `'${flags.export}' had no cursor.\n`,
@@ -259,9 +260,33 @@ async function acceptCursor(context: CommandContext, flags: Flags): Promise<void
     });
   }
   await using state = await openConfigState(context, config.directory);
-  const kept = await state.acceptCursor({ exportName: entry.name, source: config.source.identity }, definition);
+  const key = { exportName: entry.name, source: config.source.identity };
+  await refuseLiveRun(context, state, key);
+  const kept = await state.acceptCursor(key, definition);
   context.terminal.out(
     kept ? `The cursor of '${entry.name}' is kept for the config as it is now.\n` : `'${entry.name}' has no cursor.\n`,
+  );
+}
+
+/** What a live process works on is not changed under it. */
+async function refuseLiveRun(context: CommandContext, state: State, key: ExportKey): Promise<void> {
+  const { isDead, processStart } = await import("./process.ts");
+  const { runtime } = context;
+  const holder = {
+    host: runtime.hostname,
+    pid: runtime.pid,
+    processStart: processStart(runtime.pid),
+    token: crypto.randomUUID(),
+    runId: null,
+  };
+  const taken = await state.takeLease(key, holder, 10_000, (other) => isDead(other, runtime));
+  if (taken.kind === "taken") return await state.releaseLease(taken.lease);
+  throw new RivetError(
+    "RIVET_STATE_RUN_IN_PROGRESS",
+    `process ${taken.holder.pid} on ${taken.holder.host} runs this export`,
+    {
+      where: `export '${key.exportName}'`,
+    },
   );
 }
 
@@ -270,6 +295,7 @@ async function resetChunks(context: CommandContext, flags: Flags & { failed?: tr
     throw new RivetError("RIVET_CLI_VALUE_INVALID", "Give either `--export` or `--stuck-checkpoints`");
   }
   await withState(context, flags, async (state, keys) => {
+    for (const key of keys) await refuseLiveRun(context, state, key);
     const ids = await state.resetChunks(
       flags.failed ? { stuck: true } : { key: keys[0]!, exportName: keys[0]!.exportName },
     );

@@ -196,7 +196,8 @@ async function beginRun(
 
 /** Several lanes see one moment only where they share a picture. */
 function levelOf(source: Source, token: string | null, lanes: number): Consistency {
-  return lanes > 1 && token === null ? "slice" : source.consistency ?? "snapshot";
+  const own = source.consistency ?? "snapshot";
+  return own === "snapshot" && lanes > 1 && token === null ? "slice" : own;
 }
 
 function toIntent(task: Task, exportedAtUs: number): Intent {

@@ -129,19 +129,26 @@ function describeFailure(error: RivetError, task: Task): RivetError {
 /** One lane's connection, made when first needed and again after it was lost. */
 class LaneHolder implements AsyncDisposable {
   #lane: Lane | null = null;
+  #opened = false;
 
   constructor(private readonly run: Run, private readonly connection: SourceConnection) {}
 
   async open(): Promise<Lane> {
     const { context, task, picture } = this.run;
     const refreshDestination = () => withCredentials(task.destination, (name) => context.runtime.env(name));
-    this.#lane ??= await context.openLane({
+    if (this.#lane !== null) return this.#lane;
+    // A connection that was lost took its own picture with it.
+    if (this.#opened && picture.token === null && this.run.slices.length > 1) picture.consistency = "slice";
+    this.#opened = true;
+    this.#lane = await context.openLane({
       source: this.connection,
       limits: limitsOf({ entry: task.export }),
       destination: await refreshDestination(),
       snapshot: picture.token,
       core: context.core,
-    }, { refreshDestination });
+    }, { refreshDestination }).catch((error) => {
+      throw picture.token === null ? error : describeJoin(toRivetError(error));
+    });
     return this.#lane;
   }
 
@@ -154,6 +161,16 @@ class LaneHolder implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drop();
   }
+}
+
+/** The server refuses to join a picture whose holder is gone: that is an outage, not a mistake in a statement. */
+function describeJoin(error: RivetError): RivetError {
+  if (error.code !== "RIVET_SOURCE_QUERY_FAILED") return error;
+  return new RivetError("RIVET_SOURCE_CONNECTION_LOST", "The shared picture is gone with the connection that held it", {
+    ...(error.where === null ? {} : { where: error.where }),
+    retry: "reconnect",
+    cause: error,
+  });
 }
 
 /** What all slices of a run share. */
