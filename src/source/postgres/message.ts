@@ -71,3 +71,15 @@ export function toCancelRequest(processId: number, secret: number): Uint8Array {
   view.setUint32(12, secret);
   return message;
 }
+
+/** The first whole message with one of these tags; null when there is none yet. */
+export function findMessage(bytes: Uint8Array, tags: readonly number[]): Uint8Array | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
+    const end = at + 1 + view.getUint32(at + 1);
+    if (end > bytes.length) return null;
+    if (tags.includes(bytes[at]!)) return bytes.subarray(at, end);
+    at = end;
+  }
+  return null;
+}

@@ -7,51 +7,46 @@ import type { ReadOptions, ReadReport, RowSink } from "../source.ts";
 import type { Channel } from "./channel.ts";
 import type { Session } from "./connect.ts";
 import { connectionLost, type ServerError, translateServer } from "./error.ts";
-import { parseColumnTypes, parseError, parseRowCount, TAG, toQueryMessage } from "./message.ts";
+import { findMessage, parseColumnTypes, parseError, parseRowCount, TAG, toQueryMessage } from "./message.ts";
+import { firstPace, nextPace, type Pace } from "./pace.ts";
 import { isWireOf } from "./wire.ts";
 
 /** FETCHes in flight: enough for the server to work on while a block is encoded here. */
 const DEPTH = 8;
-/** The bytes one FETCH should bring, however wide the rows are: few milliseconds for the server. */
-const FETCH_BYTES = 512 * 1024;
-/** Rows that suddenly grow wide make a statement long, so even the narrowest come in small numbers. */
-const FETCH_ROWS_MAX = 5000;
-/** What the first FETCH asks for, when nothing is known of the rows, and how fast the next ones may grow. */
-const FIRST_ROWS = 4;
-const GROWTH = 8;
-/** A FETCH that the server works on for longer is made smaller. */
-const SLOW_MS = 40;
 const ROOM_BYTES = 256 * 1024;
+const HEAD_BYTES = 16 * 1024;
 
 const COLUMN_GONE = "42703";
 
 interface Statement {
   readonly kind: "declare" | "fetch" | "close";
   readonly rows: number;
-  readonly sentAt: number;
 }
 
 interface Reading {
+  readonly channel: Channel;
   readonly cursor: string;
+  readonly into: RowSink;
+  readonly options: ReadOptions;
+  readonly where: string;
   readonly inFlight: Statement[];
+  pace: Pace;
   sent: number;
+  /** A FETCH brought fewer rows than it asked for. */
   exhausted: boolean;
   closing: boolean;
   error: ServerError | null;
-  refusal: RivetError | null;
   rows: number;
   bytes: number;
   longestMs: number;
-  readyAt: number;
-  /** Since the last finished FETCH: how long the server let us wait, and what it brought. */
+  /** How long the server let us wait for the statement it works on. */
   waitedMs: number;
-  windowBytes: number;
+  /** What came since the pace was last set: the rows of finished FETCHes, all bytes, and the longest wait for one statement. */
   windowRows: number;
-  rowBytes: number;
-  /** Rows of the next FETCH. */
-  fetchRows: number;
-  /** Grows and shrinks with the server's speed, whatever the rows' width. */
-  fetchRowsCap: number;
+  windowBytes: number;
+  windowMs: number;
+  askedRows: number;
+  /** Throttle that has not been waited yet. */
   owedMs: number;
 }
 
@@ -68,20 +63,12 @@ export async function readCursor(
 ): Promise<ReadReport> {
   options.signal.throwIfAborted();
   return await session.lend(async (channel) => {
-    const reading = newReading(cursor, options);
+    const reading = newReading(channel, cursor, into, options, session.where);
     let stopping: Promise<void> | null = null;
     const stop = () => stopping ??= session.cancel().finally(() => channel.close());
     options.signal.addEventListener("abort", stop, { once: true });
     try {
-      await send(channel, reading, session.where, [[
-        "declare",
-        `DECLARE ${cursor} NO SCROLL BINARY CURSOR FOR ${sql}`,
-        0,
-      ]]);
-      while (!isDone(reading)) {
-        await fill(channel, reading, options, session.where);
-        await receive(channel, reading, into, options, session.where);
-      }
+      await readRows(reading, sql);
       // The server may have said that it was asked to stop before the abort is noticed here.
       options.signal.throwIfAborted();
     } catch (error) {
@@ -91,35 +78,39 @@ export async function readCursor(
     } finally {
       options.signal.removeEventListener("abort", stop);
     }
-    if (reading.error !== null) throw translateRead(reading.error, session.where, options);
-    return {
-      rows: reading.rows,
-      bytesRead: reading.bytes,
-      longestStatementMs: reading.longestMs,
-      statements: reading.sent,
-    };
+    if (reading.error !== null) throw translateRead(reading.error, reading);
+    const { rows, bytes, longestMs, sent } = reading;
+    return { rows, bytesRead: bytes, longestStatementMs: longestMs, statements: sent };
   });
 }
 
-function newReading(cursor: string, options: ReadOptions): Reading {
+function newReading(
+  channel: Channel,
+  cursor: string,
+  into: RowSink,
+  options: ReadOptions,
+  where: string,
+): Reading {
   return {
+    channel,
     cursor,
+    into,
+    options,
+    where,
     inFlight: [],
+    pace: firstPace(options),
     sent: 0,
     exhausted: false,
     closing: false,
     error: null,
-    refusal: null,
     rows: 0,
     bytes: 0,
     longestMs: 0,
-    readyAt: 0,
     waitedMs: 0,
-    windowBytes: 0,
     windowRows: 0,
-    rowBytes: 0,
-    fetchRows: Math.min(FIRST_ROWS, options.batchRows),
-    fetchRowsCap: FETCH_ROWS_MAX,
+    windowBytes: 0,
+    windowMs: 0,
+    askedRows: 0,
     owedMs: 0,
   };
 }
@@ -128,16 +119,27 @@ function isLost(error: unknown): boolean {
   return error instanceof RivetError && error.code === "RIVET_SOURCE_CONNECTION_LOST";
 }
 
-function isDone(reading: Reading): boolean {
-  return reading.inFlight.length === 0 && reading.sent > 0 && (reading.closing || reading.error !== null);
+async function readRows(reading: Reading, sql: string): Promise<void> {
+  const declare: Outgoing = ["declare", `DECLARE ${reading.cursor} NO SCROLL BINARY CURSOR FOR ${sql}`, 0];
+  await send(reading, [declare, fetch(reading)]);
+  await takeHead(reading);
+  for (;;) {
+    await fill(reading);
+    if (reading.inFlight.length === 0) return;
+    const count = await readBytes(reading, reading.into.room(ROOM_BYTES));
+    await takeBlock(reading, count);
+  }
 }
 
 type Outgoing = [kind: Statement["kind"], sql: string, rows: number];
 
-async function send(channel: Channel, reading: Reading, where: string, statements: readonly Outgoing[]): Promise<void> {
-  const sentAt = performance.now();
+function fetch(reading: Reading): Outgoing {
+  return ["fetch", `FETCH ${reading.pace.rows} FROM ${reading.cursor}`, reading.pace.rows];
+}
+
+async function send(reading: Reading, statements: readonly Outgoing[]): Promise<void> {
   const messages = statements.map(([kind, sql, rows]) => {
-    reading.inFlight.push({ kind, rows, sentAt });
+    reading.inFlight.push({ kind, rows });
     // The number keeps any two statements apart, also for a pooler that remembers texts.
     return toQueryMessage(`/* ${reading.cursor}.${++reading.sent} */ ${sql}`);
   });
@@ -148,59 +150,77 @@ async function send(channel: Channel, reading: Reading, where: string, statement
     at += message.length;
   }
   try {
-    await channel.write(bytes);
+    await reading.channel.write(bytes);
   } catch (error) {
-    throw connectionLost(where, error);
+    throw connectionLost(reading.where, error);
   }
 }
 
 /** Sends FETCHes until enough are in flight, and CLOSE once the rows have ended. Nothing follows a refusal. */
-async function fill(channel: Channel, reading: Reading, options: ReadOptions, where: string): Promise<void> {
+async function fill(reading: Reading): Promise<void> {
   if (reading.closing || reading.error !== null) return;
   if (reading.exhausted) {
     reading.closing = true;
-    return await send(channel, reading, where, [["close", `CLOSE ${reading.cursor}`, 0]]);
+    return await send(reading, [["close", `CLOSE ${reading.cursor}`, 0]]);
   }
+  const { throttleMs, signal } = reading.options;
   // Before the width of the rows is known there is one FETCH; a throttled read has one at a time, so that the server rests.
-  const depth = reading.rowBytes === 0 || options.throttleMs > 0 ? 1 : DEPTH;
-  const open = reading.inFlight.reduce((count, statement) => count + (statement.kind === "fetch" ? 1 : 0), 0);
-  if (open >= depth) return;
+  const depth = reading.pace.rowBytes === 0 || throttleMs > 0 ? 1 : DEPTH;
+  if (reading.inFlight.length >= depth) return;
   if (reading.owedMs > 0) {
-    await sleep(reading.owedMs, options.signal);
+    await sleep(reading.owedMs, signal);
     reading.owedMs = 0;
   }
-  const fetch = `FETCH ${reading.fetchRows} FROM ${reading.cursor}`;
-  await send(channel, reading, where, Array.from({ length: depth - open }, () => ["fetch", fetch, reading.fetchRows]));
+  await send(reading, Array.from({ length: depth - reading.inFlight.length }, () => fetch(reading)));
 }
 
-/** Takes the next bytes off the socket and looks at what they completed. */
-async function receive(
-  channel: Channel,
-  reading: Reading,
-  into: RowSink,
-  options: ReadOptions,
-  where: string,
-): Promise<void> {
+/** Reads what is there, and counts how long that took: the server was at work. */
+async function readBytes(reading: Reading, into: Uint8Array): Promise<number> {
   const before = performance.now();
   let count: number | null;
   try {
-    count = await channel.read(into.room(ROOM_BYTES));
+    count = await reading.channel.read(into);
   } catch (error) {
-    throw connectionLost(where, error);
+    throw connectionLost(reading.where, error);
   }
-  // A server that ends the connection says why before it does.
   if (count === null) {
-    throw reading.error === null ? connectionLost(where, null) : translateServer(reading.error, where);
+    // A server that ends the connection says why before it does.
+    throw reading.error === null ? connectionLost(reading.where, null) : translateServer(reading.error, reading.where);
   }
   reading.waitedMs += performance.now() - before;
   reading.bytes += count;
   reading.windowBytes += count;
-  const busy = into.wrote(count);
-  if (busy !== undefined) await untilAborted(busy, options.signal);
-  for (let message = into.control(); message !== null; message = into.control()) {
-    takeControl(reading, message, options, where);
+  return count;
+}
+
+/** The first bytes are looked at before the sink decodes them: rows of other types than described must not reach it. */
+async function takeHead(reading: Reading): Promise<void> {
+  let head = new Uint8Array(0);
+  let found: Uint8Array | null = null;
+  while (found === null) {
+    const block = new Uint8Array(head.length + HEAD_BYTES);
+    block.set(head);
+    const count = await readBytes(reading, block.subarray(head.length));
+    head = block.subarray(0, head.length + count);
+    found = findMessage(head, [TAG.rowDescription, TAG.error]);
   }
-  if (reading.refusal !== null) throw reading.refusal;
+  if (found[0] === TAG.rowDescription) checkWires(found, reading.options.wires, reading.where);
+  reading.into.room(head.length).set(head);
+  await takeBlock(reading, head.length);
+}
+
+async function takeBlock(reading: Reading, count: number): Promise<void> {
+  const busy = reading.into.wrote(count);
+  if (busy !== undefined) await untilAborted(busy, reading.options.signal);
+  for (let message = reading.into.control(); message !== null; message = reading.into.control()) {
+    takeControl(reading, message);
+  }
+  if (reading.windowRows === 0) return;
+  const { askedRows, windowRows: rows, windowBytes: bytes, windowMs: waitedMs } = reading;
+  reading.pace = nextPace(reading.pace, { askedRows, rows, bytes, waitedMs }, reading.options);
+  reading.windowRows = 0;
+  reading.windowBytes = 0;
+  reading.windowMs = 0;
 }
 
 function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
@@ -212,77 +232,49 @@ function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void
   });
 }
 
-function takeControl(reading: Reading, message: Uint8Array, options: ReadOptions, where: string): void {
+function takeControl(reading: Reading, message: Uint8Array): void {
   switch (message[0]) {
-    case TAG.rowDescription:
-      reading.refusal ??= checkWires(message, options.wires, where);
-      break;
     case TAG.error:
       reading.error ??= parseError(message);
       break;
     case TAG.commandComplete:
-      takeRowCount(reading, parseRowCount(message), options);
+      takeRowCount(reading, parseRowCount(message));
       break;
     case TAG.readyForQuery:
-      takeReady(reading);
+      // The server works ahead of us, so what a statement took shows in how long we waited for it, not in when its end was seen.
+      reading.longestMs = Math.max(reading.longestMs, reading.waitedMs);
+      reading.windowMs = Math.max(reading.windowMs, reading.waitedMs);
+      reading.waitedMs = 0;
+      reading.inFlight.shift();
       break;
   }
 }
 
-function takeRowCount(reading: Reading, count: number | null, options: ReadOptions): void {
+function takeRowCount(reading: Reading, rows: number | null): void {
   const statement = reading.inFlight[0];
-  if (statement?.kind !== "fetch" || count === null) return;
-  reading.rows += count;
-  reading.windowRows += count;
-  if (count < statement.rows) reading.exhausted = true;
-  else reading.owedMs += options.throttleMs * (count / options.batchRows);
-  if (reading.windowRows > 0) adapt(reading, statement, options);
-}
-
-/** Sizes the next FETCH by the bytes of the rows seen last and by how long the server worked on them. */
-function adapt(reading: Reading, statement: Statement, options: ReadOptions): void {
-  const seen = reading.windowBytes / reading.windowRows;
-  // Rows that grow wider count at once, rows that grow narrower bit by bit.
-  reading.rowBytes = Math.max(seen, (reading.rowBytes + seen) / 2);
-  if (reading.waitedMs > SLOW_MS) {
-    reading.fetchRowsCap = Math.max(1, Math.floor((statement.rows * SLOW_MS) / (2 * reading.waitedMs)));
-  } else {
-    reading.fetchRowsCap = Math.min(FETCH_ROWS_MAX, Math.ceil(reading.fetchRowsCap * 1.25));
-  }
-  const fitting = Math.floor(Math.min(FETCH_BYTES, options.batchBytes) / reading.rowBytes);
-  reading.fetchRows = Math.max(
-    1,
-    Math.min(fitting, reading.fetchRowsCap, statement.rows * GROWTH, options.batchRows),
-  );
-  reading.windowBytes = 0;
-  reading.windowRows = 0;
-  reading.waitedMs = 0;
-}
-
-function takeReady(reading: Reading): void {
-  const statement = reading.inFlight.shift();
-  if (statement === undefined) return;
-  const now = performance.now();
-  // A statement begins when it is sent or when the one before it ends, whichever is later.
-  reading.longestMs = Math.max(reading.longestMs, now - Math.max(statement.sentAt, reading.readyAt));
-  reading.readyAt = now;
+  if (statement?.kind !== "fetch" || rows === null) return;
+  const { throttleMs, batchRows } = reading.options;
+  reading.rows += rows;
+  reading.windowRows += rows;
+  reading.askedRows = statement.rows;
+  if (rows < statement.rows) reading.exhausted = true;
+  else reading.owedMs += throttleMs * (rows / batchRows);
 }
 
 /** The plan was made for columns of these types; another type of the same width would be read as wrong values. */
-function checkWires(message: Uint8Array, wires: readonly string[] | undefined, where: string): RivetError | null {
-  if (wires === undefined) return null;
+function checkWires(message: Uint8Array, wires: readonly string[] | undefined, where: string): void {
+  if (wires === undefined) return;
   const types = parseColumnTypes(message);
   const index = wires.findIndex((wire, i) => types[i] === undefined || !isWireOf(wire, types[i]!));
-  return index < 0
-    ? null
-    : columnsChanged(`Column ${index + 1} of the statement is no longer a ${wires[index]}`, where);
+  if (index < 0) return;
+  throw columnsChanged(`Column ${index + 1} of the statement is not the ${wires[index]} that was described`, where);
 }
 
 function columnsChanged(message: string, where: string, cause?: unknown): RivetError {
   return new RivetError("RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ", message, { where, cause });
 }
 
-function translateRead(error: ServerError, where: string, options: ReadOptions): RivetError {
+function translateRead(error: ServerError, { where, options }: Reading): RivetError {
   return error.code === COLUMN_GONE && options.wires !== undefined
     ? columnsChanged(`A column that was described is gone: ${error.message}`, where, error)
     : translateServer(error, where);
