@@ -34,7 +34,7 @@ function errorsPage(): string {
 }
 
 const PAGES: Record<string, () => string> = {
-  "docs/reference/config.md": () => `${buildConfigReference(VERSION)}\n`,
+  "docs/reference/config.md": buildConfigReference,
   "docs/reference/errors.md": errorsPage,
   "docs/reference/config.schema.json": () => `${JSON.stringify(buildJsonSchema(VERSION), null, 2)}\n`,
 };

@@ -132,13 +132,20 @@ function checkStyle(raw: RawSource, context: ConnectionContext): UrlStyle | "str
   if (raw.password !== undefined && raw.password_env !== undefined) {
     throw invalid("password_env", "`password` and `password_env` exclude each other", "Keep `password_env`");
   }
-  if (raw.host!.includes(",")) {
-    throw invalid("host", "`source.host` names several hosts", "Name the one host that rivet is to read from");
-  }
-  if (!/^(\[[0-9a-f:.%]+\]|[0-9a-f:.%]*:[0-9a-f:.%]*|[\p{L}\p{N}._-]+)$/iu.test(raw.host!)) {
-    throw invalid("host", "`source.host` is no host name", "Write the name or address alone, and the port in `port`");
-  }
+  checkHost(raw.host!, (message, cure) => invalid("host", message, cure));
   return "structured";
+}
+
+const HOST = /^(\[[0-9a-f:.%]+\]|[0-9a-f:.%]*:[0-9a-f:.%]*|[\p{L}\p{N}._-]+)$/iu;
+
+function checkHost(host: string, invalid: (message: string, cure: string) => RivetError): void {
+  if (host.startsWith("/")) throw invalid("`source.host` is a socket file", "Name the host, for example `localhost`");
+  if (host.includes(",")) {
+    throw invalid("`source.host` names several hosts", "Name the one host that rivet is to read from");
+  }
+  if (!HOST.test(host)) {
+    throw invalid("`source.host` is no host name", "Write the name or address alone, and the port in `port`");
+  }
 }
 
 function sqlitePath(raw: RawSource, context: ConnectionContext): string {

@@ -10,6 +10,7 @@ import { fillIn } from "./fill.ts";
 import { toNotifications } from "./notify.ts";
 import { fillText, type Reading } from "./reading.ts";
 import { checkRefused } from "./refused.ts";
+import { checkFeatures } from "./features.ts";
 import type { Config, Export } from "./resolved.ts";
 import { checkRules } from "./rules.ts";
 import type { RawConfig } from "./shape.ts";
@@ -30,6 +31,7 @@ export async function readConfig(path: string, options: ReadConfigOptions): Prom
   const text = await readText(path);
   const parsed = parseYaml(fillIn(text, { params, runtime, file: path }));
   checkRefused(parsed);
+  checkFeatures(parsed);
   checkMisplacedTuning(parsed);
   const raw = checkShape(parsed);
   const warnings = checkRules(raw, parsed);

@@ -80,48 +80,10 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
-/** Keys that are known and not yet done: refused by name, since a key that is silently ignored is a promise broken. */
-const NOT_AVAILABLE: readonly { readonly place: "tuning" | "root"; readonly key: string; readonly instead: string }[] =
-  [
-    { place: "tuning", key: "adaptive", instead: "Set `parallel` and `throttle_ms` to what the source can bear" },
-    { place: "tuning", key: "min_parallel", instead: "Set `parallel` to what the source can bear" },
-    {
-      place: "tuning",
-      key: "max_batch_memory_mb",
-      instead: "Memory is bounded by bytes anyway; set `batch_size_memory_mb` for smaller fetches",
-    },
-    {
-      place: "tuning",
-      key: "on_batch_memory_exceeded",
-      instead: "Memory is bounded by bytes anyway; set `batch_size_memory_mb` for smaller fetches",
-    },
-    {
-      place: "root",
-      key: "notifications",
-      instead: "Let the scheduler notify by the exit code, or read `--summary-output`",
-    },
-  ];
-
-function checkAvailable(parsed: Parsed): void {
-  const config = object(parsed.value);
-  const tunings: [PropertyKey[], Loose][] = [[["source", "tuning"], object(object(config["source"])["tuning"])]];
-  exportsOf(config).forEach((entry, i) => tunings.push([["exports", i, "tuning"], object(entry["tuning"])]));
-  for (const { place, key, instead } of NOT_AVAILABLE) {
-    const places: [PropertyKey[], Loose][] = place === "root" ? [[[], config]] : tunings;
-    const found = places.find(([, values]) => (values[key] ?? false) !== false);
-    if (found === undefined) continue;
-    throw new RivetError("RIVET_CONFIG_FEATURE_NOT_AVAILABLE", `\`${key}\` is not available in this version`, {
-      where: parsed.where([...found[0], key]),
-      cure: `Remove it. ${instead}`,
-    });
-  }
-}
-
 export function checkRefused(parsed: Parsed): void {
   const config = object(parsed.value);
   for (const { finds, code, message, cure } of REFUSALS) {
     const path = finds(config);
     if (path !== null) throw new RivetError(code, message, { where: parsed.where(path), cure });
   }
-  checkAvailable(parsed);
 }

@@ -17,12 +17,19 @@ export interface Parsed {
 const OPTIONS = { prettyErrors: false, merge: true } as const;
 const ALIASES_MAX = 100;
 
+/** Keys whose value may be the word itself: `csv: {null: NULL}`, `zero_dates: null`. */
+const WORD_KEYS: ReadonlySet<unknown> = new Set(["null", "zero_dates"]);
+
 function parse(text: string): Document {
   const document = parseDocument(text, OPTIONS);
-  // `null:` as a key is a name, not the absence of one.
+  // Where `null` is a name, YAML would make nothing of it.
   visit(document, {
-    Pair(_index, { key }) {
-      if (isScalar(key) && key.value === null && key.source === "null") key.value = "null";
+    Pair(_index, { key, value }) {
+      if (!isScalar(key)) return;
+      if (key.value === null && key.source === "null") key.value = "null";
+      if (WORD_KEYS.has(key.value) && isScalar(value) && value.value === null && value.source !== "") {
+        value.value = value.source ?? null;
+      }
     },
   });
   return document;

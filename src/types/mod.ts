@@ -2,7 +2,7 @@
 
 export { applyOverrides } from "./apply.ts";
 export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
-export { parseTypeName, TYPE_NAMES } from "./override.ts";
+export { parseTypeName, TYPE_ALIASES, TYPE_NAMES } from "./override.ts";
 export { describeTarget, parseTarget, type Target, type TargetColumn, TARGETS } from "./target.ts";
 export { mapMssql, type MssqlColumn, type MssqlMapping, overrideMssql } from "./mssql.ts";
 export { mapMysql, type MysqlColumn, type MysqlMapping, overrideMysql, spellMysqlType } from "./mysql.ts";

@@ -37,8 +37,15 @@ const NAMES: ReadonlyMap<string, LogicalType> = new Map(
   ROWS.flatMap(([type, ...names]) => names.map((name) => [name, type] as const)),
 );
 
+/** Every spelling of each type, the usual one first. */
+export const TYPE_ALIASES: readonly (readonly string[])[] = ROWS.map(([, ...names]) => names);
+
 /** For messages: one spelling of each type. */
-export const TYPE_NAMES: readonly string[] = [...ROWS.map(([, name]) => name!), "decimal(p,s)", "list<type>"];
+export const TYPE_NAMES: readonly string[] = [
+  ...TYPE_ALIASES.map(([name]) => name!),
+  "decimal(p,s)",
+  "list<type>",
+];
 
 /**
  * The type that a name stands for, in any case and spacing; null when it is none.

@@ -45,7 +45,13 @@ async function report(name: string, defaults: Export): Promise<string> {
     (error) => ({ connection_error: toErrorReport(error) }),
   );
   return format({
-    source: { engine: source.engine, environment: source.environment, redacted: source.redacted, ...connection },
+    source: {
+      engine: source.engine,
+      environment: source.environment,
+      zeroDates: source.zeroDates,
+      redacted: source.redacted,
+      ...connection,
+    },
     identity: "connection" in connection ? source.identity : null,
     exports: config.exports.map((entry) => difference(entry, defaults)),
     ...(config.parallelExports ? { parallelExports: true } : {}),
