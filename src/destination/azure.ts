@@ -13,9 +13,8 @@ import { checkKey, QUARANTINE, quarantineKey } from "./key.ts";
 import type { OpenOptions } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { AzureLocation, ResolvedDestination } from "./resolved.ts";
+import { translateStream } from "./stream.ts";
 import { type BlockStore, type BlockUpload, type Translate, upload, uploadOptions } from "./upload.ts";
-
-export { withAzureCredentials } from "./azure_client.ts";
 
 /** Opens a container with credentials already read. */
 export function openAzure(
@@ -55,10 +54,12 @@ class AzureDestination implements Destination {
 
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {
     const objectKey = this.#objectKey(key);
+    const toError = (error: unknown) => toAzureError(error, "read", this.uri + key, "read on blobs (SAS 'r')");
     return this.#translate("read", key, "read on blobs (SAS 'r')", async () => {
       try {
         const answer = await this.#call(objectKey, (blob) => blob.download(range?.offset ?? 0, range?.length));
-        return Readable.toWeb(answer.readableStreamBody as Readable) as ReadableStream<Uint8Array>;
+        const stream = Readable.toWeb(answer.readableStreamBody as Readable) as ReadableStream<Uint8Array>;
+        return translateStream(stream, toError);
       } catch (error) {
         if (azureCode(error) === "BlobNotFound") return null;
         if (azureStatus(error) === 416) return new Blob([]).stream();
@@ -140,7 +141,8 @@ class AzureDestination implements Destination {
     const blobHTTPHeaders = { blobContentType: options.contentType };
     return {
       putWhole: async (bytes, abortSignal) => {
-        const md5 = options.expected?.().md5 ?? md5Of(bytes);
+        const md5 = md5Of(bytes);
+        if (options.expected !== undefined && options.expected().md5 !== md5) throw this.#corrupted(key);
         const answer = await this.#call(objectKey, (blob) =>
           blob.upload(
             bytes,

@@ -1,19 +1,16 @@
 // Google Cloud Storage. An object is visible only when it is whole; nothing here ever creates or removes a bucket.
 
-import { Readable } from "node:stream";
-import type { Bucket, FileMetadata, Storage } from "@google-cloud/storage";
 import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, PutOptions, StoredObject } from "./destination.ts";
-import { connectGcs } from "./gcs_client.ts";
-import { gcsCode, isExpiredGcs, toGcsError } from "./gcs_error.ts";
-import { gcsBlockStore, toStored } from "./gcs_upload.ts";
+import { connectGcs, type GcsApi, type GcsObjectResource, listPath, objectPath } from "./gcs_api.ts";
+import { gcsStatus, toGcsError } from "./gcs_error.ts";
+import { gcsBlockStore, type GcsStore, toStored } from "./gcs_upload.ts";
 import { checkKey, QUARANTINE, quarantineKey } from "./key.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { GcsLocation, ResolvedDestination } from "./resolved.ts";
+import { translateStream } from "./stream.ts";
 import { type Translate, upload, uploadOptions } from "./upload.ts";
-
-export { withGcsCredentials } from "./gcs_client.ts";
 
 /** Opens a bucket with an access token already had. */
 export function openGcs(
@@ -21,12 +18,12 @@ export function openGcs(
   refresh: () => Promise<ResolvedDestination>,
   options: OpenOptions,
 ): Destination {
-  const clients = new RenewableClient<GcsLocation, Storage>({
+  const clients = new RenewableClient<GcsLocation, GcsApi>({
     location,
     refresh,
-    connect: connectGcs,
+    connect: (location) => connectGcs(location, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS),
     close: () => {},
-    isExpired: isExpiredGcs,
+    isExpired: (error) => gcsStatus(error) === 401,
   });
   return new GcsDestination(location, clients, options);
 }
@@ -34,46 +31,49 @@ export function openGcs(
 class GcsDestination implements Destination {
   readonly capabilities = CAPABILITIES.gcs;
   readonly uri: string;
+  readonly #store: GcsStore;
 
   constructor(
     private readonly location: GcsLocation,
-    private readonly clients: RenewableClient<GcsLocation, Storage>,
+    private readonly clients: RenewableClient<GcsLocation, GcsApi>,
     private readonly options: OpenOptions,
   ) {
     this.uri = `gs://${location.bucket}/${location.prefix}`;
+    this.#store = { call: (ask) => clients.call(ask), onWarning: options.onWarning ?? (() => {}) };
   }
 
-  put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
-    const store = {
-      call: <T>(ask: (bucket: Bucket) => Promise<T>) => this.#call(ask),
-      uri: this.uri,
-      requestTimeoutMs: this.options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-      onWarning: this.options.onWarning ?? (() => {}),
-    };
+  // deno-lint-ignore require-await
+  async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
+    const store = gcsBlockStore(this.#store, key, this.#objectKey(key), options);
     const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
-    const translate: Translate = (call) =>
-      this.#translate("write", key, "storage.objects.create and storage.objects.delete", call);
-    return upload(body, gcsBlockStore(store, key, this.#objectKey(key), options), translate, limits);
+    const permission = "storage.objects.create and storage.objects.delete";
+    const translate: Translate = (call) => this.#translate("write", key, permission, call);
+    return upload(body, store, translate, limits);
   }
 
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {
     const objectKey = this.#objectKey(key);
-    const span = range === undefined ? {} : { start: range.offset, end: range.offset + range.length - 1 };
-    return this.#translate("read", key, "storage.objects.get", async () => {
-      const metadata = await this.#metadata(objectKey);
-      if (metadata === null) return null;
-      if (range !== undefined && range.offset >= Number(metadata.size)) return new Blob([]).stream();
-      return await this.#call((bucket) => {
-        const stream = bucket.file(objectKey).createReadStream({ ...span, validation: false, decompress: false });
-        return Promise.resolve(Readable.toWeb(stream) as ReadableStream<Uint8Array>);
-      });
-    });
+    const headers = range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+    const toError = (error: unknown) => toGcsError(error, "read", this.uri + key, "storage.objects.get");
+    return this.#translate("read", key, "storage.objects.get", () =>
+      this.#found(objectKey, async (api) => {
+        const response = await api.send({
+          method: "GET",
+          url: objectPath(api.bucket, objectKey),
+          query: { alt: "media" },
+          ...(headers === undefined ? {} : { headers }),
+          answers: [416],
+        });
+        if (response.status !== 416 && response.body !== null) return translateStream(response.body, toError);
+        await response.body?.cancel();
+        return new Blob([]).stream();
+      }));
   }
 
   stat(key: string): Promise<StoredObject | null> {
     return this.#translate("read", key, "storage.objects.get", async () => {
-      const metadata = await this.#metadata(this.#objectKey(key));
-      return metadata === null ? null : toStored(key, metadata);
+      const resource = await this.#resource(this.#objectKey(key));
+      return resource === null ? null : toStored(key, resource);
     });
   }
 
@@ -81,24 +81,17 @@ class GcsDestination implements Destination {
     const { prefix: root } = this.location;
     let pageToken: string | undefined;
     do {
-      const [files, next] = await this.#translate(
+      const page = await this.#translate(
         "read",
         prefix,
         "storage.objects.list",
-        () =>
-          this.#call((bucket) =>
-            bucket.getFiles({
-              prefix: root + prefix,
-              autoPaginate: false,
-              ...(pageToken === undefined ? {} : { pageToken }),
-            })
-          ),
+        () => this.#page(root + prefix, pageToken),
       );
-      for (const { name, metadata } of files) {
-        const key = name.slice(root.length);
-        if (key !== "" && !key.startsWith(QUARANTINE)) yield toStored(key, metadata);
+      for (const resource of page.items ?? []) {
+        const key = resource.name.slice(root.length);
+        if (key !== "" && !key.startsWith(QUARANTINE)) yield toStored(key, resource);
       }
-      pageToken = (next as { pageToken?: string } | null)?.pageToken;
+      pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
   }
 
@@ -109,13 +102,13 @@ class GcsDestination implements Destination {
 
   quarantine(key: string, runId: string): Promise<void> {
     const { prefix } = this.location;
-    return this.#translate("write", key, "storage.objects.get, .create and .delete", async () => {
+    const permission = "storage.objects.get, storage.objects.create and storage.objects.delete";
+    return this.#translate("write", key, permission, async () => {
       const from = this.#objectKey(key);
-      if (await this.#metadata(from) === null) return;
+      if (await this.#resource(from) === null) return;
       let attempt = 0;
-      while (await this.#metadata(prefix + quarantineKey(key, runId, attempt)) !== null) attempt++;
-      const to = prefix + quarantineKey(key, runId, attempt);
-      await this.#call((bucket) => bucket.file(from).copy(bucket.file(to)));
+      while (await this.#resource(prefix + quarantineKey(key, runId, attempt)) !== null) attempt++;
+      await this.#copy(from, prefix + quarantineKey(key, runId, attempt));
       await this.#delete(from);
     });
   }
@@ -135,27 +128,53 @@ class GcsDestination implements Destination {
     return this.location.prefix + key;
   }
 
-  #call<T>(ask: (bucket: Bucket) => Promise<T>): Promise<T> {
-    return this.clients.call((client) => ask(client.bucket(this.location.bucket)));
+  #page(prefix: string, pageToken?: string, maxResults?: number) {
+    const query = { prefix, pageToken, maxResults: maxResults?.toString() };
+    return this.clients.call((api) =>
+      api.json<{ items?: GcsObjectResource[]; nextPageToken?: string }>({
+        method: "GET",
+        url: listPath(api.bucket),
+        query,
+      })
+    );
   }
 
-  async #metadata(objectKey: string): Promise<FileMetadata | null> {
+  /** Null for a missing object. A missing bucket has the same status and must not look like one: a listing tells. */
+  async #found<T>(objectKey: string, ask: (api: GcsApi) => Promise<T>): Promise<T | null> {
     try {
-      return await this.#call(async (bucket) => (await bucket.file(objectKey).getMetadata())[0]);
+      return await this.clients.call(ask);
     } catch (error) {
-      if (gcsCode(error) !== 404) throw error;
-      // The same status for a missing bucket, which must not look like a missing object: a listing tells.
-      await this.#call((bucket) => bucket.getFiles({ prefix: objectKey, maxResults: 1, autoPaginate: false })).catch(
-        (e) => {
-          if (gcsCode(e) === 404) throw e;
-        },
-      );
+      if (gcsStatus(error) !== 404) throw error;
+      await this.#page(objectKey, undefined, 1).catch((listError) => {
+        if (gcsStatus(listError) === 404) throw listError;
+      });
       return null;
     }
   }
 
+  #resource(objectKey: string): Promise<GcsObjectResource | null> {
+    return this.#found(objectKey, (api) => api.json({ method: "GET", url: objectPath(api.bucket, objectKey) }));
+  }
+
+  /** A large object takes several calls. */
+  async #copy(from: string, to: string): Promise<void> {
+    for (let rewriteToken: string | undefined, isDone = false; !isDone;) {
+      const answer: { done: boolean; rewriteToken?: string } = await this.clients.call((api) => {
+        const url = `${objectPath(api.bucket, from)}/rewriteTo${
+          objectPath(api.bucket, to).slice("/storage/v1".length)
+        }`;
+        return api.json({ method: "POST", url, query: { rewriteToken } });
+      });
+      isDone = answer.done;
+      rewriteToken = answer.rewriteToken;
+    }
+  }
+
   async #delete(objectKey: string): Promise<void> {
-    await this.#call((bucket) => bucket.file(objectKey).delete({ ignoreNotFound: true }));
+    const response = await this.clients.call((api) =>
+      api.send({ method: "DELETE", url: objectPath(api.bucket, objectKey), answers: [404] })
+    );
+    await response.body?.cancel();
   }
 
   async #translate<T>(action: "write" | "read", key: string, permission: string, call: () => Promise<T>): Promise<T> {

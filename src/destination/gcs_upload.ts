@@ -1,66 +1,89 @@
 // How Google Cloud Storage takes an object: small ones at once, large ones block by block in a resumable session. The last request
 // carries the CRC32C of the whole, so that the store refuses other bytes before anybody sees them.
 
-import type { Bucket, FileMetadata } from "@google-cloud/storage";
 import { RivetError } from "../errors.ts";
 import { sleep } from "../runtime.ts";
 import type { Block } from "./blocks.ts";
 import type { Digests, PutOptions, StoredObject } from "./destination.ts";
-import { crc32cOf, crcToBase64, crcToDecimal, openCrc32c } from "./digest.ts";
-import { GCS_RETRIES } from "./gcs_client.ts";
-import { toRefusalError } from "./refusal.ts";
-import { kindOf } from "./gcs_error.ts";
+import { type ByteHash, crc32cOf, crcToBase64, crcToDecimal, openCrc32c } from "./digest.ts";
+import {
+  GCS_ATTEMPTS,
+  type GcsApi,
+  type GcsObjectResource,
+  GcsStatusError,
+  isTransientGcs,
+  retryDelayMs,
+  uploadPath,
+} from "./gcs_api.ts";
 import type { BlockStore, BlockUpload } from "./upload.ts";
 
 export interface GcsStore {
-  readonly call: <T>(ask: (bucket: Bucket) => Promise<T>) => Promise<T>;
-  readonly uri: string;
-  readonly requestTimeoutMs: number;
+  readonly call: <T>(ask: (api: GcsApi) => Promise<T>) => Promise<T>;
   readonly onWarning: (message: string) => void;
 }
 
-const RETRY_DELAY_MS = 200;
-const RETRY_DELAY_MS_MAX = 10_000;
 const CANCEL_TIMEOUT_MS = 15_000;
 
 export function gcsBlockStore(store: GcsStore, key: string, objectKey: string, options: PutOptions): BlockStore<void> {
+  const { contentType } = options;
   return {
-    putWhole: async (bytes) => {
+    putWhole: async (bytes, signal) => {
       const crc32c = options.expected === undefined ? await crc32cOf(bytes) : crcToBase64(options.expected().crc32c);
-      const metadata = await store.call(async (bucket) => {
-        const file = bucket.file(objectKey);
-        await file.save(bytes, {
-          resumable: false,
-          validation: false,
-          metadata: { contentType: options.contentType, crc32c },
-        });
-        return file.metadata;
-      });
-      return toStored(key, metadata);
+      const { body, boundary } = toMultipart({ name: objectKey, contentType, crc32c }, contentType, bytes);
+      const resource = await store.call((api) =>
+        api.json<GcsObjectResource>({
+          method: "POST",
+          url: uploadPath(api.bucket),
+          query: { uploadType: "multipart" },
+          headers: { "content-type": `multipart/related; boundary=${boundary}` },
+          body,
+          signal,
+        })
+      );
+      return toStored(key, resource);
     },
     begin: async (signal) => {
-      const [uri] = await store.call((bucket) =>
-        bucket.file(objectKey).createResumableUpload({ metadata: { contentType: options.contentType } })
+      const response = await store.call((api) =>
+        api.send({
+          method: "POST",
+          url: uploadPath(api.bucket),
+          query: { uploadType: "resumable" },
+          headers: { "content-type": "application/json; charset=UTF-8", "x-upload-content-type": contentType },
+          body: JSON.stringify({ name: objectKey, contentType }),
+          signal,
+        })
       );
-      signal.throwIfAborted();
-      return new Session(store, key, uri, options, options.expected === undefined ? await openCrc32c() : null);
+      await response.body?.cancel();
+      const url = response.headers.get("location");
+      if (url === null) {
+        throw new RivetError("RIVET_DEST_WRITE_FAILED", "The store opened an upload without an address");
+      }
+      return new Session(store, key, url, options, options.expected === undefined ? await openCrc32c() : null);
     },
   };
 }
 
-/** One resumable upload. The store takes blocks in order, one at a time. */
+function toMultipart(metadata: Record<string, string>, contentType: string, bytes: Uint8Array<ArrayBuffer>) {
+  const boundary = `rivet-${crypto.randomUUID()}`;
+  const head = `--${boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n${JSON.stringify(metadata)}\r\n` +
+    `--${boundary}\r\ncontent-type: ${contentType}\r\n\r\n`;
+  return { boundary, body: new Blob([head, bytes, `\r\n--${boundary}--\r\n`]) };
+}
+
+/** One resumable upload. The store takes blocks in order, one at a time; the address is a secret and needs no other. */
 class Session implements BlockUpload<void> {
   #queue: Promise<void> = Promise.resolve();
   /** Bytes the store has acknowledged. */
   #offset = 0;
-  #stored: FileMetadata | null = null;
+  #stored: GcsObjectResource | null = null;
+  #crc32c: string | null = null;
 
   constructor(
     private readonly store: GcsStore,
     private readonly key: string,
-    private readonly uri: string,
+    private readonly url: string,
     private readonly options: PutOptions,
-    private readonly hash: Awaited<ReturnType<typeof openCrc32c>> | null,
+    private readonly hash: ByteHash | null,
   ) {}
 
   putBlock(block: Block, signal: AbortSignal): Promise<void> {
@@ -69,13 +92,20 @@ class Session implements BlockUpload<void> {
   }
 
   complete(_parts: readonly void[], size: number): Promise<StoredObject> {
-    if (this.#stored === null || Number(this.#stored.size) !== size) throw this.#refusal("corrupted", "size");
+    if (this.#stored === null || Number(this.#stored.size) !== size) {
+      throw new RivetError("RIVET_DEST_UPLOAD_CORRUPTED", "The store holds an object of another size", {
+        where: this.key,
+        retry: "destination",
+      });
+    }
     return Promise.resolve(toStored(this.key, this.#stored));
   }
 
   async abort(): Promise<void> {
     try {
-      const response = await fetch(this.uri, { method: "DELETE", signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS) });
+      const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
+      const answers = [404, 410, 499];
+      const response = await this.store.call((api) => api.send({ method: "DELETE", url: this.url, signal, answers }));
       await response.body?.cancel();
     } catch (error) {
       const name = error instanceof Error ? error.name : "unknown";
@@ -90,85 +120,81 @@ class Session implements BlockUpload<void> {
     for (let attempt = 1;; attempt++) {
       try {
         if (attempt > 1 && await this.#askOffset(end, block.isLast, signal)) return;
-        const isDone = await this.#put(block.bytes.subarray(this.#offset - start), end, block.isLast, signal);
-        if (isDone) return;
+        if (await this.#putRest(block.bytes.subarray(this.#offset - start), end, block.isLast, signal)) return;
+        if (attempt === GCS_ATTEMPTS) throw new GcsStatusError(408);
       } catch (error) {
         signal.throwIfAborted();
-        const isFinal = error instanceof RivetError && error.retry === "never";
-        if (isFinal) throw error;
-        if (attempt > GCS_RETRIES) {
-          throw error instanceof RivetError ? error : this.#refusal("network", nameOf(error), error);
-        }
+        if (attempt === GCS_ATTEMPTS || !isTransientGcs(error)) throw error;
+        await sleep(retryDelayMs(error, attempt), signal);
       }
-      if (attempt > GCS_RETRIES) throw this.#refusal("busy", "incomplete");
-      const delayMs = Math.min(RETRY_DELAY_MS * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX);
-      await sleep(delayMs * (0.5 + Math.random() / 2), signal);
     }
   }
 
   /** Returns whether the store has everything up to `end`. */
-  async #put(bytes: Uint8Array<ArrayBuffer>, end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
-    const from = end - bytes.length;
-    const span = bytes.length === 0 ? "*" : `${from}-${end - 1}`;
-    const headers: Record<string, string> = { "content-range": `bytes ${span}/${isLast ? end : "*"}` };
-    if (isLast) headers["x-goog-hash"] = `crc32c=${this.#expectedCrc32c()}`;
-    return await this.#exchange({ method: "PUT", headers, body: bytes }, end, isLast, signal);
+  async #putRest(rest: Uint8Array<ArrayBuffer>, end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
+    const span = rest.length === 0 ? "*" : `${end - rest.length}-${end - 1}`;
+    const headers = isLast ? { "x-goog-hash": `crc32c=${this.#expectedCrc32c()}` } : {};
+    return await this.#exchange(`bytes ${span}/${isLast ? end : "*"}`, headers, rest, 1, end, isLast, signal);
   }
 
   /** After a broken request: how far did it get? */
   async #askOffset(end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
-    const total = isLast ? String(end) : "*";
-    return await this.#exchange(
-      { method: "PUT", headers: { "content-range": `bytes */${total}` } },
-      end,
-      isLast,
-      signal,
-    );
+    return await this.#exchange(`bytes */${isLast ? end : "*"}`, {}, "", GCS_ATTEMPTS, end, isLast, signal);
   }
 
-  async #exchange(request: RequestInit, end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
-    const timeout = AbortSignal.timeout(this.store.requestTimeoutMs);
-    const response = await fetch(this.uri, { ...request, signal: AbortSignal.any([signal, timeout]) });
-    const text = await response.text();
+  async #exchange(
+    range: string,
+    headers: Record<string, string>,
+    body: BodyInit,
+    attempts: number,
+    end: number,
+    isLast: boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const response = await this.store.call((api) =>
+      api.send({
+        method: "PUT",
+        url: this.url,
+        headers: { "content-range": range, ...headers },
+        body,
+        signal,
+        attempts,
+        answers: [308],
+      })
+    );
+    return await this.#readAnswer(response, end, isLast);
+  }
+
+  async #readAnswer(response: Response, end: number, isLast: boolean): Promise<boolean> {
     if (response.status === 308) {
+      await response.body?.cancel();
       const range = /-(\d+)$/.exec(response.headers.get("range") ?? "");
       this.#offset = range === null ? 0 : Number(range[1]) + 1;
       return !isLast && this.#offset === end;
     }
-    if (!response.ok) throw this.#refusal(kindOf(response.status), String(response.status));
-    if (!isLast) throw this.#refusal("corrupted", "early end");
-    this.#stored = JSON.parse(text) as FileMetadata;
+    if (!isLast) {
+      await response.body?.cancel();
+      throw new GcsStatusError(400);
+    }
+    this.#stored = await response.json();
     this.#offset = end;
     return true;
   }
 
-  #crc32c: string | null = null;
-
   #expectedCrc32c(): string {
     return this.#crc32c ??= this.hash?.digest() ?? crcToBase64(this.options.expected!().crc32c);
   }
-
-  #refusal(kind: Parameters<typeof toRefusalError>[0]["kind"], code: string, cause?: unknown): RivetError {
-    // A session that is gone is begun anew by the next try of the whole upload.
-    const known = kind === "container" ? "network" : kind;
-    const permission = "storage.objects.create and storage.objects.delete";
-    return toRefusalError({ kind: known, code, action: "write", where: this.store.uri + this.key, permission, cause });
-  }
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : "Error";
+export function toStored(key: string, resource: GcsObjectResource): StoredObject {
+  return { key, size: Number(resource.size), digests: toDigests(resource) };
 }
 
-export function toStored(key: string, metadata: FileMetadata): StoredObject {
-  return { key, size: Number(metadata.size), digests: toDigests(metadata) };
-}
-
-function toDigests({ md5Hash, crc32c, generation }: FileMetadata): Digests {
+function toDigests({ md5Hash, crc32c, generation }: GcsObjectResource): Digests {
   return {
     ...(md5Hash === undefined ? {} : { md5: md5Hash }),
     ...(crc32c === undefined ? {} : { crc32c: crcToDecimal(crc32c) }),
     // Every write of an object gives it a new generation.
-    ...(generation === undefined ? {} : { etag: String(generation) }),
+    ...(generation === undefined ? {} : { etag: generation }),
   };
 }

@@ -42,11 +42,11 @@ export async function withCredentials(
     case "local":
       return resolved;
     case "s3":
-      return await (await import("./s3.ts")).withS3Credentials(resolved, env);
+      return await (await import("./s3_client.ts")).withS3Credentials(resolved, env);
     case "gcs":
-      return await (await import("./gcs.ts")).withGcsCredentials(resolved);
+      return await (await import("./gcs_credentials.ts")).withGcsCredentials(resolved);
     case "azure":
-      return (await import("./azure.ts")).withAzureCredentials(resolved, env, Date.now());
+      return (await import("./azure_client.ts")).withAzureCredentials(resolved, env, Date.now());
     default: {
       const never: never = resolved;
       return never;

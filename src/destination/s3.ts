@@ -21,9 +21,8 @@ import type { ResolvedDestination, S3Location } from "./resolved.ts";
 import { connectS3 } from "./s3_client.ts";
 import { isExpiredS3, s3Code, s3Status, toS3Error } from "./s3_error.ts";
 import { plainTag, s3BlockStore, type S3Store } from "./s3_upload.ts";
+import { translateStream } from "./stream.ts";
 import { type Translate, upload, uploadOptions } from "./upload.ts";
-
-export { withS3Credentials } from "./s3_client.ts";
 
 /** Opens a bucket with credentials already read. */
 export function openS3(
@@ -73,12 +72,13 @@ class S3Destination implements Destination {
   get(key: string, range?: { offset: number; length: number }): Promise<ReadableStream<Uint8Array> | null> {
     const Key = this.#objectKey(key);
     const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    const toError = (error: unknown) => toS3Error(error, "read", this.uri + key, "s3:GetObject");
     return this.#translate("read", key, "s3:GetObject", async () => {
       try {
         const answer = await this.clients.call((client) =>
           client.send(new GetObjectCommand({ Bucket: this.location.bucket, Key, Range }))
         );
-        return answer.Body!.transformToWebStream();
+        return translateStream(answer.Body!.transformToWebStream(), toError);
       } catch (error) {
         if (s3Code(error) === "NoSuchKey") return null;
         if (s3Status(error) === 416) return new Blob([]).stream();

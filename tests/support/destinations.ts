@@ -21,6 +21,8 @@ export interface Place extends AsyncDisposable {
   readonly missing: ResolvedDestination | null;
   /** The same place with credentials that do not fit. */
   readonly rejected: ResolvedDestination | null;
+  /** Whether the server calls that by its name; an emulator may only deny. */
+  readonly namesRejection: boolean;
   /** Uploads begun and neither finished nor aborted; null when the store tells nobody. */
   openUploads(): Promise<number> | null;
 }
@@ -71,6 +73,7 @@ async function openLocalPlace(): Promise<Place> {
     through: () => location,
     missing: null,
     rejected: null,
+    namesRejection: false,
     openUploads: () => Promise.resolve(countTemporary(folder)),
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
@@ -124,6 +127,7 @@ function s3Place(location: S3Location, port: number): Place {
     through: (port) => ({ ...location, endpoint: `http://127.0.0.1:${port}` }),
     missing: { ...location, bucket: "nobodys" },
     rejected: s3LocationOf(location, { ...keysOf(location), secretAccessKey: "no" }),
+    namesRejection: true,
     openUploads: () => null,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
@@ -191,6 +195,7 @@ function openGcsFakePlace(): Place {
     through: (port) => ({ ...location, endpoint: `http://127.0.0.1:${port}` }),
     missing: { ...location, bucket: "nobodys" },
     rejected: { ...location, auth: { kind: "token", token: "bad", expiresAtMs: null } },
+    namesRejection: true,
     openUploads: () => null,
     [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
   };
@@ -214,6 +219,7 @@ function openAzuritePlace(
     through: (port) => ({ ...location, endpoint: `http://127.0.0.1:${port}/${accountName}` }),
     missing: { ...location, container: "nobodys" },
     rejected: { ...location, auth: { kind: "key", key: btoa("no") } },
+    namesRejection: false,
     openUploads: () => null,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

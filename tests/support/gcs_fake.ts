@@ -16,6 +16,7 @@ interface Session {
   readonly name: string;
   readonly contentType: string | null;
   bytes: Uint8Array<ArrayBuffer>;
+  isDone: boolean;
 }
 
 /** `POST multipart`, `POST resumable`, `PUT block`, `PUT status`, `GET object`, `GET media`, `GET list` … */
@@ -98,7 +99,8 @@ async function answer(fake: FakeGcs, request: Request): Promise<Response> {
     if (fault?.kind === "late") throw new GcsError(fault.status);
     return done;
   } catch (error) {
-    if (!(error instanceof GcsError)) console.error(error);
+    // A connection that was cut is nobody to answer.
+    if (!(error instanceof GcsError) && !(error instanceof Deno.errors.BadResource)) console.error(error);
     const code = error instanceof GcsError ? error.status : 500;
     return Response.json({ error: { code, message: "no", errors: [{ message: "no", reason: "fake" }] } }, {
       status: code,
@@ -144,8 +146,10 @@ async function perform(fake: FakeGcs, asked: Asked): Promise<Response> {
       const bucket = url.pathname.split("/").at(-2)!;
       objectsOf(fake, bucket);
       const id = crypto.randomUUID();
-      const contentType = headers.get("x-upload-content-type");
-      fake.sessions.set(id, { bucket, name: query.get("name")!, contentType, bytes: new Uint8Array() });
+      const metadata = JSON.parse(new TextDecoder().decode(asked.body)) as { name?: string; contentType?: string };
+      const contentType = headers.get("x-upload-content-type") ?? metadata.contentType ?? null;
+      const name = query.get("name") ?? metadata.name!;
+      fake.sessions.set(id, { bucket, name, contentType, bytes: new Uint8Array(), isDone: false });
       const host = headers.get("host") ?? url.host;
       return new Response(null, {
         headers: { location: `http://${host}/upload/storage/v1/b/${bucket}/o?uploadType=resumable&upload_id=${id}` },
@@ -218,13 +222,18 @@ async function putBlock(fake: FakeGcs, asked: Asked): Promise<Response> {
   const id = asked.url.searchParams.get("upload_id")!;
   const session = fake.sessions.get(id);
   if (session === undefined) throw new GcsError(404);
+  if (session.isDone) {
+    const { bucket, name } = session;
+    return Response.json(await describe(bucket, name, objectsOf(fake, bucket).get(name)!));
+  }
   const [, first, , total] = /^bytes (\*|(\d+)-\d+)\/(\d+|\*)$/.exec(asked.headers.get("content-range") ?? "") ?? [];
   if (first === undefined) throw new GcsError(400);
   if (first !== "*") {
     const from = Number(first.split("-")[0]);
-    if (from !== session.bytes.length) throw new GcsError(503);
-    // The real store keeps whole multiples of 256 KiB only, unless the upload ends.
-    const kept = asked.fault?.kind === "short" ? asked.body.subarray(0, asked.fault.bytes) : asked.body;
+    if (from > session.bytes.length) throw new GcsError(503);
+    // Bytes that the store has already are ignored.
+    const fresh = asked.body.subarray(session.bytes.length - from);
+    const kept = asked.fault?.kind === "short" ? fresh.subarray(0, asked.fault.bytes) : fresh;
     session.bytes = new Uint8Array(await new Blob([session.bytes, kept]).arrayBuffer());
   }
   if (total === undefined || total === "*" || session.bytes.length < Number(total)) {
@@ -232,7 +241,7 @@ async function putBlock(fake: FakeGcs, asked: Asked): Promise<Response> {
     return new Response(null, { status: 308, headers: range });
   }
   const crc32c = /crc32c=([^,]+)/.exec(asked.headers.get("x-goog-hash") ?? "")?.[1];
-  fake.sessions.delete(id);
+  session.isDone = true;
   return await store(fake, session.bucket, session.name, session.bytes, crc32c, session.contentType, asked);
 }
 
