@@ -155,7 +155,7 @@ async function beginRun(
 ): Promise<Run | null> {
   const stored = await state.openRun(key);
   const before = await askBeforePicture(source, unit.entry);
-  const token = await source.begin(null, unit.entry.parallel);
+  const token = await source.begin(null);
   const { strict } = context.options;
   const planContext = { config: context.config, source, runtime: context.runtime, version: context.version, strict };
   const task = await buildTask(planContext, unit, key, { cursor: await state.cursor(key), run: stored }, before);

@@ -15,6 +15,8 @@ export interface LaneSpec {
 }
 
 export interface Lane {
+  /** It reads the picture it was told to join; a lane that was told none has its own. */
+  readonly joined: boolean;
   run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
   close(): Promise<void>;
 }
@@ -35,7 +37,7 @@ export type ToLane =
   | { readonly kind: "close" };
 
 export type FromLane =
-  | { readonly kind: "opened" }
+  | { readonly kind: "opened"; readonly joined: boolean }
   | { readonly kind: "progress"; readonly progress: SliceProgress }
   /** Answered by `credentials`. */
   | { readonly kind: "refresh" }
@@ -85,7 +87,8 @@ export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<La
   } as WorkerOptions);
   const lane = new WorkerLane(worker, host);
   try {
-    await lane.ask({ kind: "open", spec });
+    const answer = await lane.ask({ kind: "open", spec });
+    lane.joined = answer.kind === "opened" && answer.joined;
   } catch (error) {
     worker.terminate();
     throw error;
@@ -94,6 +97,7 @@ export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<La
 }
 
 class WorkerLane implements Lane {
+  joined = false;
   #pending: PromiseWithResolvers<FromLane> | null = null;
   #onProgress: (progress: SliceProgress) => void = () => {};
   #dead: RivetError | null = null;

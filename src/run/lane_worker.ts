@@ -19,18 +19,20 @@ const PROGRESS_EVERY_MS = 200;
 let tools: { source: Source; destination: Destination; core: Core } | null = null;
 let running = new AbortController();
 
-async function open(spec: LaneSpec): Promise<void> {
+async function open(spec: LaneSpec): Promise<boolean> {
   const core = await openCore(spec.core);
   const destination = await openDestination(spec.destination, { refresh });
   try {
     const source = await openSource(spec.source, spec.limits);
+    let joined: boolean;
     try {
-      await source.begin(spec.snapshot);
+      joined = await source.begin(spec.snapshot) !== null && spec.snapshot !== null;
     } catch (error) {
       await source[Symbol.asyncDispose]();
       throw error;
     }
     tools = { source, destination, core };
+    return joined;
   } catch (error) {
     await destination[Symbol.asyncDispose]();
     throw error;
@@ -73,8 +75,7 @@ async function close(): Promise<void> {
 async function answer(message: ToLane): Promise<void> {
   switch (message.kind) {
     case "open":
-      await open(message.spec);
-      return scope.postMessage({ kind: "opened" });
+      return scope.postMessage({ kind: "opened", joined: await open(message.spec) });
     case "run":
       return await run(message.request);
     case "abort":

@@ -3,7 +3,7 @@
 import { RivetError, toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import { edgeOf, findCursor, type Slice, type Task } from "../plan/mod.ts";
-import { buildSelect, type HiddenColumn, type SourceConnection } from "../source/mod.ts";
+import { buildSelect, type HiddenColumn, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
 import type { StoredSlice } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
 import type { ColumnSpec, EncoderSpec } from "../core/mod.ts";
@@ -23,6 +23,7 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
   const template = await toTemplate(run);
+  await sharePicture(run);
   const failures: RivetError[] = [];
   const work = async () => {
     await using lane = new LaneHolder(run, connection);
@@ -44,6 +45,17 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   if (run.signal.aborted) throw stopReason(run);
   const first = failures[0];
   if (first !== undefined) throw first;
+}
+
+/**
+ * Where a picture cannot be shared for long, it is taken again now that the lanes are about to open. What was planned in the old one
+ * holds in the new one too: slices are open at their ends, and the bounds of a window were fixed before.
+ */
+async function sharePicture({ picture, task, slices, resumed }: Run): Promise<void> {
+  const lanes = Math.min(task.lanes, slices.length);
+  if (lanes < 2 || picture.token !== null || !sharesForAMoment(picture.source.engine)) return;
+  picture.token = await picture.source.begin(null, lanes);
+  if (picture.token !== null && !resumed) picture.consistency = picture.source.consistency ?? "snapshot";
 }
 
 /** Waits a little, not for ever: memory that is still in use then belongs to running slices. */
@@ -149,6 +161,10 @@ class LaneHolder implements AsyncDisposable {
     }, { refreshDestination }).catch((error) => {
       throw picture.token === null ? error : describeJoin(toRivetError(error));
     });
+    // Too late to join: this lane sees a moment of its own.
+    if (picture.token !== null && !this.#lane.joined && picture.consistency === "snapshot") {
+      picture.consistency = "slice";
+    }
     return this.#lane;
   }
 

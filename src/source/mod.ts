@@ -36,4 +36,4 @@ export {
   textExpression,
 } from "./sql.ts";
 export { clockExpression, oldestTransaction, shiftBack } from "./clock.ts";
-export { openSource } from "./open.ts";
+export { openSource, sharesForAMoment } from "./open.ts";

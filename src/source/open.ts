@@ -1,6 +1,6 @@
 // One way to open any engine. Drivers load only when their engine is asked for.
 
-import type { SessionLimits, Source, SourceConnection } from "./source.ts";
+import type { Engine, SessionLimits, Source, SourceConnection } from "./source.ts";
 
 export async function openSource(connection: SourceConnection, limits: SessionLimits): Promise<Source> {
   switch (connection.engine) {
@@ -17,4 +17,9 @@ export async function openSource(connection: SourceConnection, limits: SessionLi
       return never;
     }
   }
+}
+
+/** Whether lanes of this engine can only share a picture that they begin together, in one moment. */
+export function sharesForAMoment(engine: Engine): boolean {
+  return engine === "mysql";
 }

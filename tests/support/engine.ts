@@ -87,9 +87,10 @@ async function openLocalLane(
   const core = await openCore(spec.core);
   const source = await open(spec.source, spec.limits);
   try {
-    await source.begin(spec.snapshot);
+    const joined = await source.begin(spec.snapshot) !== null && spec.snapshot !== null;
     const destination = await openStore(spec.destination);
     return {
+      joined,
       run: (request, signal, onProgress) => runSlice(request, { source, destination, core, signal, onProgress }),
       async close() {
         await source[Symbol.asyncDispose]();
