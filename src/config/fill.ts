@@ -12,6 +12,8 @@ export interface Filled {
   where(offset: number): string;
   /** A piece of `marked` as it is written in the file. */
   restore(marked: string): string;
+  /** A text with what was filled in taken out of it again. */
+  hide(text: string): string;
 }
 
 export interface FillOptions {
@@ -29,6 +31,8 @@ interface Shift {
   readonly delta: number;
 }
 
+/** A shorter value is in too many words to be told from them. */
+const HIDDEN_LENGTH_MIN = 4;
 const PRIVATE_FIRST = 0xe000;
 const PRIVATE_LAST = 0xf8ff;
 
@@ -37,6 +41,7 @@ export function fillIn(text: string, options: FillOptions): Filled {
   const [open, close] = unusedCharacters(text);
   const shifts: Shift[] = [];
   const names: string[] = [];
+  const values = new Map<string, string>();
   let filled = "";
   let marked = "";
   let last = 0;
@@ -53,6 +58,7 @@ export function fillIn(text: string, options: FillOptions): Filled {
     filled += value;
     marked += `${between}${open}${names.length}${close}`;
     names.push(name);
+    if (value.length >= HIDDEN_LENGTH_MIN) values.set(value, name);
     last = end;
   }
   const rest = text.slice(last);
@@ -65,6 +71,9 @@ export function fillIn(text: string, options: FillOptions): Filled {
         ? piece
         : piece.replace(new RegExp(`${open}(\\d+)${close}`, "g"), (_all, index: string) =>
           `\${${names[Number(index)]}}`),
+    hide: (shown) =>
+      [...values].sort(([a], [b]) => b.length - a.length)
+        .reduce((hidden, [value, name]) => hidden.replaceAll(value, () => `\${${name}}`), shown),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Runtime } from "../runtime.ts";
 import { checkMisplacedTuning, checkShape } from "./check.ts";
 import { buildSource } from "./connection.ts";
 import { toExport } from "./export.ts";
-import { fillIn } from "./fill.ts";
+import { type Filled, fillIn } from "./fill.ts";
 import { toNotifications } from "./notify.ts";
 import { fillText, type Reading } from "./reading.ts";
 import { checkRefused } from "./refused.ts";
@@ -26,10 +26,21 @@ export interface ReadConfigOptions {
 /** Reads and checks a config. Secrets are not read yet. Throws the codes `RIVET_CONFIG_…`. */
 export async function readConfig(path: string, options: ReadConfigOptions): Promise<Config> {
   const { params, runtime } = options;
+  const text = await readText(path);
+  const filled = fillIn(text, { params, runtime, file: path });
+  try {
+    const config = await toConfig(path, filled, options);
+    const unused = unusedParameters(params, text, config.exports);
+    return { ...config, warnings: [...unused, ...config.warnings.map(filled.hide)] };
+  } catch (error) {
+    throw error instanceof RivetError ? hideValues(error, filled) : error;
+  }
+}
+
+async function toConfig(path: string, filled: Filled, { params, runtime }: ReadConfigOptions): Promise<Config> {
   const absolute = resolve(path);
   const directory = dirname(absolute);
-  const text = await readText(path);
-  const parsed = parseYaml(fillIn(text, { params, runtime, file: path }));
+  const parsed = parseYaml(filled);
   checkRefused(parsed);
   checkFeatures(parsed);
   checkMisplacedTuning(parsed);
@@ -40,16 +51,25 @@ export async function readConfig(path: string, options: ReadConfigOptions): Prom
   const source = buildSource(raw.source, { ...reading, fill: (secret) => fillText(secret, path, reading) });
   const exports = [];
   for (const [index, entry] of raw.exports.entries()) exports.push(await toExport(entry, index, raw, reading));
-  const notifications = toNotifications(raw, reading);
   return {
     path: absolute,
     directory,
     source,
     exports,
-    notifications,
+    notifications: toNotifications(raw, reading),
     parallelExports: raw.parallel_exports === true || raw.parallel_export_processes === true,
-    warnings: [...unusedParameters(params, text, exports), ...warnings],
+    warnings,
   };
+}
+
+/** Most messages speak of values as they are written; this catches the others, such as a key that was filled in. */
+function hideValues(error: RivetError, { hide }: Filled): RivetError {
+  return new RivetError(error.code, hide(error.message), {
+    cure: hide(error.cure),
+    cause: error.cause,
+    retry: error.retry,
+    ...(error.where === null ? {} : { where: error.where }),
+  });
 }
 
 /** A parameter that nothing asks for is most often a misspelt one. */

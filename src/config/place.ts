@@ -15,10 +15,9 @@ export function describePlace(path: Path, parsed: Parsed): string {
     : `\`${formatPath(rest)}\` of ${describeExport(index, parsed)}`;
 }
 
-/** export 'orders', or its number when it has no name. */
+/** export 'orders' as written, or its number when it has no name. */
 export function describeExport(index: number, parsed: Parsed): string {
-  const list = (parsed.value as { exports?: unknown } | null)?.exports;
-  const name: unknown = Array.isArray(list) ? (list[index] as { name?: unknown } | null)?.name : undefined;
+  const name = parsed.written(["exports", index, "name"]);
   return typeof name === "string" && name !== "" ? `export '${cut(name)}'` : `export number ${index + 1}`;
 }
 
