@@ -16,6 +16,10 @@ interface Mode {
   readonly yaml: string;
   /** Rows of several runs add up; otherwise the last run is the whole picture. */
   readonly adds?: boolean;
+  /** Rows without a time do not belong to the export. */
+  readonly timedOnly?: boolean;
+  /** Folders below the destination that each hold a picture of their own. */
+  readonly folders?: readonly string[];
 }
 
 const MODES: Mode[] = [
@@ -28,6 +32,16 @@ const MODES: Mode[] = [
     yaml: "table: t\n    mode: chunked\n    chunk_column: id\n    chunk_dense: true\n    chunk_size: 25",
   },
   { name: "incremental", yaml: "table: t\n    mode: incremental\n    cursor_column: at", adds: true },
+  {
+    name: "time window",
+    yaml: "table: t\n    mode: time_window\n    time_column: at\n    days_window: 36500",
+    timedOnly: true,
+  },
+  {
+    name: "partitioned",
+    yaml: "table: t\n    partition_by: at\n    partition_granularity: month",
+    folders: ["2026-01", "2026-02", "2026-03", "2026-04", "__HIVE_DEFAULT_PARTITION__"],
+  },
 ];
 
 async function prepare(folder: string, mode: Mode, format: string): Promise<string> {
@@ -51,7 +65,7 @@ exports:
   - name: t
     ${mode.yaml}
     format: ${format}
-    destination: {type: local, path: out}
+    destination: {type: local, path: "out${mode.folders === undefined ? "" : "/{partition}"}"}
 `,
   );
   return path;
@@ -76,9 +90,13 @@ async function breakAt(mode: Mode, format: string, kind: FaultKind, at: number):
   const where = `${mode.name}, ${format}, ${kind} at ${at} (${faults.fired})`;
   assert.equal(second.failed_count, 0, `${where}: ${JSON.stringify(second.per_export[0]?.error)}`);
   const out = join(folder.path, "out");
-  const rows = mode.adds ? await readThroughAllManifests(out) : await readThroughManifest(out);
-  assert.deepEqual(idsOf(rows), EVERY_ID, where);
-  assert.deepEqual(await findUntracked(out), [], where);
+  const rows: Row[] = [];
+  for (const part of mode.folders ?? ["."]) {
+    const place = join(out, part);
+    rows.push(...mode.adds ? await readThroughAllManifests(place) : await readThroughManifest(place));
+    assert.deepEqual(await findUntracked(place), [], where);
+  }
+  assert.deepEqual(idsOf(rows), mode.timedOnly ? EVERY_ID.filter((id) => id % 10 !== 0) : EVERY_ID, where);
   return faults.fired !== null;
 }
 
