@@ -2,13 +2,14 @@
 
 import { parseTarget, parseTypeName, TARGETS, TYPE_NAMES } from "../types/mod.ts";
 import type { Place } from "./place.ts";
-import type { RawExport } from "./shape.ts";
+import type { RawExport, RawSource } from "./shape.ts";
 import { suggest } from "./suggest.ts";
 
-export function checkColumns(entry: RawExport, place: Place): void {
+export function checkColumns(entry: RawExport, engine: RawSource["type"], place: Place): void {
   for (const [column, type] of Object.entries(entry.columns ?? {})) {
     checkType(column, type, place);
     checkTable(column, entry, place);
+    if (engine === "mysql") checkKey(column, type, entry, place);
   }
   if (entry.target === undefined || parseTarget(entry.target) !== null) return;
   place.fail(
@@ -32,6 +33,18 @@ function checkType(column: string, type: string, place: Place): void {
       : near === null
       ? `Choose one of: ${TYPE_NAMES.join(", ")}`
       : `Did you mean \`${near}\`?`,
+  );
+}
+
+/** MySQL compares such a key as the bytes it stores, and would be given the text of a UUID. */
+function checkKey(column: string, type: string, { chunk_by_key: key = [] }: RawExport, place: Place): void {
+  const name = column.slice(column.lastIndexOf(".") + 1);
+  if (parseTypeName(type)?.kind !== "uuid" || ![key].flat().includes(name)) return;
+  place.fail(
+    "RIVET_CONFIG_KEYSET_KEY_UUID_OVERRIDE",
+    ["columns", column],
+    `'${name}' is a chunk key and cannot be declared \`uuid\``,
+    `Remove '${column}' from \`columns\`, or chunk by another key`,
   );
 }
 

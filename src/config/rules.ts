@@ -33,7 +33,7 @@ export function checkRules(raw: RawConfig, parsed: Parsed): string[] {
     checkFormat(entry, place);
     checkDestination(entry, place);
     checkPartition(entry, place);
-    checkColumns(entry, place);
+    checkColumns(entry, raw.source.type, place);
     if (hasBatchConflict(raw.source.tuning, entry.tuning)) {
       place.fail(
         "RIVET_CONFIG_VALUE_OUT_OF_RANGE",
