@@ -115,7 +115,10 @@ export async function withS3Credentials(
 }
 
 async function readChain(location: S3Location, profile: string | null): Promise<S3Location> {
+  // Files are read anew each time: somebody may have renewed them since.
+  const chain: S3ClientConfig & { ignoreCache: boolean } = { ignoreCache: true };
   const client = new S3Client({
+    ...chain,
     ...(profile === null ? {} : { profile }),
     ...(location.region === null ? {} : { region: location.region }),
     logger: SILENT,

@@ -37,7 +37,9 @@ export type FakeFault =
   /** The operation is done, and the answer says it was not. */
   | { readonly kind: "late"; readonly status: number; readonly code: string }
   /** One byte of what arrived is flipped after it was checked. */
-  | { readonly kind: "corrupt" };
+  | { readonly kind: "corrupt" }
+  /** No answer before the server closes. */
+  | { readonly kind: "hang" };
 
 export interface FakeS3Options {
   readonly buckets?: readonly string[];
@@ -59,6 +61,7 @@ export interface FakeS3 extends AsyncDisposable {
   readonly buckets: Map<string, Map<string, FakeObject>>;
   readonly uploads: Map<string, Upload>;
   readonly calls: FakeCall[];
+  readonly closing: Promise<void>;
   options: FakeS3Options;
 }
 
@@ -76,14 +79,19 @@ export function startS3Fake(options: FakeS3Options = {}): FakeS3 {
     (request) => answer(fake, request, counts),
   );
   const { port } = server.addr;
+  const closing = Promise.withResolvers<void>();
   const fake: FakeS3 = {
     url: `http://127.0.0.1:${port}`,
     port,
     buckets,
     uploads: new Map(),
     calls: [],
+    closing: closing.promise,
     options,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    [Symbol.asyncDispose]: () => {
+      closing.resolve();
+      return server.shutdown();
+    },
   };
   return fake;
 }
@@ -106,6 +114,7 @@ async function answer(fake: FakeS3, request: Request, counts: Map<string, number
     const body = new Uint8Array(await request.arrayBuffer());
     if (options.latencyMs !== undefined) await new Promise((done) => setTimeout(done, options.latencyMs));
     const fault = options.fault?.(call);
+    if (fault?.kind === "hang") await fake.closing;
     if (fault?.kind === "refuse") throw new S3Error(fault.status, fault.code);
     checkRequest(fake, { method: request.method, url, headers: request.headers }, body);
     await checkContent(fake, request.headers, body);
@@ -118,7 +127,8 @@ async function answer(fake: FakeS3, request: Request, counts: Map<string, number
     return done;
   } catch (error) {
     const { status, code } = error instanceof S3Error ? error : { status: 500, code: `InternalError` };
-    if (!(error instanceof S3Error)) console.error(error);
+    // A connection that was cut is nobody to answer.
+    if (!(error instanceof S3Error) && !(error instanceof Deno.errors.BadResource)) console.error(error);
     const text = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
     return new Response(request.method === "HEAD" ? null : text, {
       status,
@@ -295,6 +305,7 @@ async function complete(fake: FakeS3, call: Performed): Promise<Response> {
   const checksum = object.crc32c === null ? "" : `<ChecksumCRC32C>${object.crc32c}</ChecksumCRC32C>`;
   return xml(
     `<CompleteMultipartUploadResult><ETag>"${object.etag}"</ETag>${checksum}</CompleteMultipartUploadResult>`,
+    fake.options.kms === true ? { "x-amz-server-side-encryption": "aws:kms" } : {},
   );
 }
 
