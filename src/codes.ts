@@ -381,11 +381,6 @@ const table = {
     "Another process still runs this export after the waiting time",
     "Wait longer with `--lock-wait`, or stop the other process",
   ),
-  RIVET_STATE_LEASE_KEEPER_UNAVAILABLE: row(
-    "environment",
-    "The lease of the export cannot be kept alive",
-    "Check the state server and run again",
-  ),
   RIVET_STATE_LEASE_LOST: row(
     "busy",
     "Another process took this export over",
@@ -466,11 +461,6 @@ const table = {
     "environment",
     "The destination may not be listed",
     "Grant the right to list objects below the prefix",
-  ),
-  RIVET_DEST_IO_RUNTIME_UNAVAILABLE: row(
-    "environment",
-    "The destination's client could not start",
-    "Raise the limits of the process",
   ),
   RIVET_DEST_OBJECT_NOT_FOUND: row(
     "environment",
@@ -596,6 +586,11 @@ const table = {
     "environment",
     "A check could not be made",
     "Run it again when the system can be reached",
+  ),
+  RIVET_CLI_CHECK_REPORTED_ERRORS: row(
+    "environment",
+    "`rivet check` found errors",
+    "Correct what its lines name, then check again",
   ),
   RIVET_INIT_CONFIG_EXISTS: row(
     "refusal",
