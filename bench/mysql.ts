@@ -1,57 +1,126 @@
 // How fast and how small a MySQL export is beside the plain client and connectorx, all on one machine against one MariaDB, in one run.
-// Usage: deno task bench mysql [--runs 5] [--only narrow,wide,text]     Needs mariadb-server, python3 with venv, and a few GB in TMPDIR.
+// Usage: deno task bench mysql [--runs 5] [--only narrow,wide,text] [--json]     Needs mariadb-server, python3 with venv, and a few GB in TMPDIR.
 
-import { openPrivateMariadb, runSql } from "../tests/support/mariadb.ts";
+import { type MysqlServer, openPrivateMariadb, runSql } from "../tests/support/mariadb.ts";
+import { type Contender, measure, measureAlternating, medianOf, preparePython, type Sample } from "./measure.ts";
 
 const RUNS_DEFAULT = 5;
+const ROOT = new URL("../", import.meta.url).pathname;
+
 const ROWS = { narrow: 2_000_000, wide: 300_000, text: 200_000 } as const;
 type TableName = keyof typeof ROWS;
 
-interface Sample {
-  readonly wallS: number;
-  readonly cpuS: number;
-  readonly rssMb: number;
-}
+const CLIENT = "mariadb client";
+const PEER = "connectorx";
+const ONE_LANE = "rivet, one lane";
+const ONE_LANE_SLICES = "rivet, one lane, slices";
+const TWO_LANES = "rivet, two lanes, slices";
 
-interface Contender {
-  readonly name: string;
-  readonly command: readonly string[];
-}
+/** The promises. */
+const LIMITS = {
+  narrowWallOverClient: 1.25,
+  wallOverPeer: 1,
+  oneLaneMb: 180,
+  twoLanesMb: 280,
+  statementMs: 2_000,
+} as const;
 
-const ROOT = new URL("../", import.meta.url).pathname;
-
-async function main(args: readonly string[]): Promise<void> {
+export async function main(args: readonly string[]): Promise<void> {
   const option = (name: string) => args.includes(name) ? args[args.indexOf(name) + 1] : undefined;
   const runs = Number(option("--runs") ?? RUNS_DEFAULT);
   const tables = (option("--only")?.split(",") ?? Object.keys(ROWS)) as TableName[];
   const home = await Deno.makeTempDir({ prefix: "rivet-bench-mysql-" });
+  // The server runs as another user and writes its log of statements here.
+  await Deno.chmod(home, 0o777);
   try {
-    const python = await preparePython();
+    const python = await preparePython(
+      "rivet-bench-connectorx",
+      ["connectorx==0.4.6", "pyarrow"],
+      "import connectorx, pyarrow",
+    );
     const server = await openPrivateMariadb([
       "--innodb-buffer-pool-size=3G",
       "--innodb-log-file-size=1G",
       "--innodb-doublewrite=0",
       "--max-allowed-packet=64M",
+      "--long-query-time=0",
+      `--slow-query-log-file=${home}/statements.log`,
     ]);
-    const { connection } = server;
-    await runSql(connection, "CREATE DATABASE bench CHARACTER SET utf8mb4");
+    await runSql(server.connection, "CREATE DATABASE bench CHARACTER SET utf8mb4");
+    const results: Result[] = [];
     for (const table of tables) {
-      console.log(`${table}: loading ${ROWS[table].toLocaleString("en")} rows`);
-      await loadTable(connection, table);
-      await writeConfigs(home, connection, table);
-      const results: [string, Sample[]][] = [];
-      for (const contender of contenders(home, connection, table, python)) {
-        const samples: Sample[] = [];
-        await measure(contender, home);
-        // One run after the other and medians: what else the machine does hits all alike.
-        for (let run = 0; run < runs; run++) samples.push(await measure(contender, home));
-        results.push([contender.name, samples]);
-      }
-      print(table, results);
+      console.error(`${table}: loading ${ROWS[table].toLocaleString("en")} rows`);
+      await loadTable(server.connection, table);
+      await writeConfigs(home, server.connection, table);
+      results.push(await run(home, server, table, python, runs));
+      printTable(results.at(-1)!);
+      await runSql(server.connection, `DROP TABLE bench.${table}`);
     }
+    if (args.includes("--json")) console.log(JSON.stringify(results, null, 2));
   } finally {
     await Deno.remove(home, { recursive: true });
   }
+}
+
+interface Result {
+  readonly table: TableName;
+  readonly rows: number;
+  readonly runs: number;
+  readonly medians: Readonly<Record<string, Sample>>;
+  readonly longestStatementMs: Readonly<Record<string, number>>;
+  readonly checks: readonly { readonly what: string; readonly value: number; readonly limit: number }[];
+}
+
+async function run(home: string, server: MysqlServer, table: TableName, python: string, runs: number): Promise<Result> {
+  const all = contenders(home, server.connection, table, python);
+  const statements: Record<string, number> = {};
+  // The pass that is not measured warms the caches and lets the server time its statements.
+  for (const contender of all) {
+    await runSql(server.connection, "SET GLOBAL slow_query_log = ON");
+    const from = await Deno.stat(`${home}/statements.log`).then((s) => s.size, () => 0);
+    await measure(contender);
+    await runSql(server.connection, "SET GLOBAL slow_query_log = OFF");
+    statements[contender.name] = await longestStatementMs(`${home}/statements.log`, from);
+  }
+  const samples = await measureAlternating(all, runs);
+  const medians = Object.fromEntries([...samples].map(([name, list]) => [name, medianOf(list)]));
+  return {
+    table,
+    rows: ROWS[table],
+    runs,
+    medians,
+    longestStatementMs: statements,
+    checks: check(table, medians, statements),
+  };
+}
+
+async function longestStatementMs(log: string, from: number): Promise<number> {
+  const text = new TextDecoder().decode((await Deno.readFile(log)).subarray(from));
+  let longest = 0;
+  for (const match of text.matchAll(/^# Query_time: ([\d.]+)/gm)) longest = Math.max(longest, Number(match[1]) * 1000);
+  return longest;
+}
+
+function check(
+  table: TableName,
+  medians: Record<string, Sample>,
+  statements: Record<string, number>,
+): Result["checks"] {
+  const [client, peer, one, slices, two] = [CLIENT, PEER, ONE_LANE, ONE_LANE_SLICES, TWO_LANES].map((name) =>
+    medians[name]!
+  );
+  return [
+    ...(table === "narrow"
+      ? [{ what: "one lane: wall / client's", value: one!.wallS / client!.wallS, limit: LIMITS.narrowWallOverClient }]
+      : [{ what: "two lanes: wall / connectorx's", value: two!.wallS / peer!.wallS, limit: LIMITS.wallOverPeer }]),
+    { what: "one lane: peak MB", value: Math.max(one!.rssMb, slices!.rssMb), limit: LIMITS.oneLaneMb },
+    { what: "two lanes: peak MB", value: two!.rssMb, limit: LIMITS.twoLanesMb },
+    {
+      what: "slices: longest statement ms",
+      value: Math.max(statements[ONE_LANE_SLICES]!, statements[TWO_LANES]!),
+      limit: LIMITS.statementMs,
+    },
+  ];
 }
 
 type Connection = Awaited<ReturnType<typeof openPrivateMariadb>>["connection"];
@@ -176,44 +245,28 @@ async function writeConfigs(home: string, connection: Connection, table: TableNa
 
 function contenders(home: string, connection: Connection, table: TableName, python: string): Contender[] {
   const { host, port, user, password } = connection;
-  const rivet = (shape: string): readonly string[] => [
-    Deno.execPath(),
-    "run",
-    "-A",
-    "--no-check",
-    "--config",
-    `${ROOT}deno.json`,
-    `${ROOT}cli.ts`,
-    "run",
-    "-c",
-    `${home}/${table}_${shape}.yaml`,
-  ];
+  const deno = [Deno.execPath(), "run", "-A", "--no-check", "--config", `${ROOT}deno.json`];
+  const rivet = (shape: string) => [...deno, `${ROOT}cli.ts`, "run", "-c", `${home}/${table}_${shape}.yaml`];
+  const account = ["--no-defaults", `-h${host}`, `-P${port}`, `-u${user}`, `-p${password ?? ""}`];
+  const client = ["mariadb", ...account, "--quick", "--batch", "--raw", "-e", `SELECT * FROM bench.${table}`];
   const url = `mysql://${user}:${encodeURIComponent(password ?? "")}@${host}:${port}/bench`;
+  const before = () => empty(home);
   return [
-    {
-      name: "mariadb --quick --batch --raw",
-      command: [
-        "mariadb",
-        "--no-defaults",
-        `-h${host}`,
-        `-P${port}`,
-        `-u${user}`,
-        `-p${password ?? ""}`,
-        "--quick",
-        "--batch",
-        "--raw",
-        "-e",
-        `SELECT * FROM bench.${table}`,
-      ],
-    },
-    { name: "rivet, one lane", command: rivet("full") },
-    { name: "rivet, one lane, slices", command: rivet("sliced") },
-    { name: "rivet, two lanes", command: rivet("lanes") },
-    {
-      name: "connectorx stream + pyarrow",
-      command: [python, "-c", CONNECTORX, url, table, `${home}/out/peer.parquet`],
-    },
+    { name: CLIENT, command: client, before },
+    { name: PEER, command: [python, "-c", CONNECTORX, url, table, `${home}/out/peer.parquet`], before },
+    { name: ONE_LANE, command: rivet("full"), before },
+    { name: ONE_LANE_SLICES, command: rivet("sliced"), before },
+    { name: TWO_LANES, command: rivet("lanes"), before },
   ];
+}
+
+/** Each run begins as the first one did: no files, no state. */
+async function empty(home: string): Promise<void> {
+  await Deno.remove(`${home}/out`, { recursive: true }).catch(() => {});
+  await Deno.mkdir(`${home}/out`);
+  for await (const entry of Deno.readDir(home)) {
+    if (entry.name.startsWith(".rivet")) await Deno.remove(`${home}/${entry.name}`, { recursive: true });
+  }
 }
 
 const CONNECTORX = `
@@ -228,70 +281,23 @@ for batch in reader:
 writer.close()
 `;
 
-/** A virtual environment that is made once and kept beside other caches. */
-async function preparePython(): Promise<string> {
-  const venv = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/rivet-bench-python`;
-  const python = `${venv}/bin/python`;
-  const works = await succeeds(python, ["-c", "import connectorx, pyarrow"]);
-  if (works) return python;
-  const made = await succeeds("python3", ["-m", "venv", venv]) &&
-    await succeeds(python, ["-m", "pip", "install", "-q", "connectorx==0.4.6", "pyarrow"]);
-  if (!made) throw new Error(`no virtual environment in ${venv}`);
-  return python;
-}
-
-async function succeeds(command: string, args: string[]): Promise<boolean> {
-  try {
-    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+function printTable(result: Result): void {
+  const client = result.medians[CLIENT]!.wallS;
+  console.log(`\n${result.table}: ${result.rows.toLocaleString("en")} rows, medians of ${result.runs}`);
+  console.log("  contender                   wall s  / client   CPU s  peak MB   longest statement ms");
+  for (const [name, s] of Object.entries(result.medians)) {
+    const cells = [
+      s.wallS.toFixed(2).padStart(7),
+      (s.wallS / client).toFixed(2).padStart(9),
+      s.cpuS.toFixed(2).padStart(7),
+      s.rssMb.toFixed(0).padStart(8),
+      result.longestStatementMs[name]!.toFixed(0).padStart(10),
+    ];
+    console.log(`  ${name.padEnd(26)} ${cells.join(" ")}`);
   }
-}
-
-/** Wall time, CPU of the process and its children, and the peak of its resident memory as the kernel counted it. */
-async function measure(contender: Contender, home: string): Promise<Sample> {
-  await Deno.remove(`${home}/out`, { recursive: true }).catch(() => {});
-  await Deno.mkdir(`${home}/out`);
-  for (const path of [`${home}/.rivet_state.db`, `${home}/.rivet_state.db-wal`, `${home}/.rivet_state.db-shm`]) {
-    await Deno.remove(path).catch(() => {});
-  }
-  const script = `
-import resource, subprocess, sys, time
-started = time.monotonic()
-code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(code, time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss)
-`;
-  const { stdout } = await new Deno.Command("python3", {
-    args: ["-c", script, ...contender.command],
-    stdout: "piped",
-    stderr: "inherit",
-    env: { NO_COLOR: "1" },
-  }).output();
-  const [code, wallS, cpuS, rssKb] = new TextDecoder().decode(stdout).trim().split(" ").map(Number);
-  if (code !== 0) throw new Error(`${contender.name} ended with ${code}`);
-  return { wallS: wallS!, cpuS: cpuS!, rssMb: rssKb! / 1024 };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
-}
-
-function print(table: string, results: readonly [string, readonly Sample[]][]): void {
-  const base = median(results[0]![1].map((s) => s.wallS));
-  console.log(`${table}: medians of ${results[0]![1].length}`);
-  for (const [name, samples] of results) {
-    const wall = median(samples.map((s) => s.wallS));
-    const cpu = median(samples.map((s) => s.cpuS));
-    const rss = Math.max(...samples.map((s) => s.rssMb));
-    console.log(
-      `  ${name.padEnd(30)} ${wall.toFixed(2).padStart(7)} s wall  ${(wall / base).toFixed(2).padStart(5)} ×  ` +
-        `${cpu.toFixed(2).padStart(6)} s CPU  ${rss.toFixed(0).padStart(5)} MB peak`,
-    );
+  for (const { what, value, limit } of result.checks) {
+    console.log(`  ${value <= limit ? "ok  " : "MISS"} ${what}: ${value.toFixed(2)} (limit ${limit})`);
   }
 }
 
 if (import.meta.main) await main(Deno.args);
-
-export { main };
