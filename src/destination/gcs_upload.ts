@@ -134,34 +134,39 @@ class Session implements BlockUpload<void> {
   async #putRest(rest: Uint8Array<ArrayBuffer>, end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
     const span = rest.length === 0 ? "*" : `${end - rest.length}-${end - 1}`;
     const headers = isLast ? { "x-goog-hash": `crc32c=${this.#expectedCrc32c()}` } : {};
-    return await this.#exchange(`bytes ${span}/${isLast ? end : "*"}`, headers, rest, 1, end, isLast, signal);
+    return await this.#exchange(`bytes ${span}/${isLast ? end : "*"}`, headers, rest, end, isLast, signal);
   }
 
   /** After a broken request: how far did it get? */
   async #askOffset(end: number, isLast: boolean, signal: AbortSignal): Promise<boolean> {
-    return await this.#exchange(`bytes */${isLast ? end : "*"}`, {}, "", GCS_ATTEMPTS, end, isLast, signal);
+    return await this.#exchange(`bytes */${isLast ? end : "*"}`, {}, "", end, isLast, signal);
   }
 
   async #exchange(
     range: string,
     headers: Record<string, string>,
     body: BodyInit,
-    attempts: number,
     end: number,
     isLast: boolean,
     signal: AbortSignal,
   ): Promise<boolean> {
     const response = await this.store.call((api) =>
+      // One attempt: what comes next depends on how far this one got.
       api.send({
         method: "PUT",
         url: this.url,
         headers: { "content-range": range, ...headers },
         body,
         signal,
-        attempts,
-        answers: [308],
+        attempts: 1,
+        answers: [308, 404],
       })
     );
+    // The session is gone, not the bucket: the next try of the whole upload begins another.
+    if (response.status === 404) {
+      await response.body?.cancel();
+      throw new GcsStatusError(410);
+    }
     return await this.#readAnswer(response, end, isLast);
   }
 

@@ -33,7 +33,9 @@ export type GcsFault =
   /** Only this many bytes of a block are kept. */
   | { readonly kind: "short"; readonly bytes: number }
   /** One byte of what arrived is flipped. */
-  | { readonly kind: "corrupt" };
+  | { readonly kind: "corrupt" }
+  /** No answer before the server closes. */
+  | { readonly kind: "hang" };
 
 export interface FakeGcsOptions {
   readonly buckets?: readonly string[];
@@ -49,6 +51,7 @@ export interface FakeGcs extends AsyncDisposable {
   readonly buckets: Map<string, Map<string, GcsObject>>;
   readonly sessions: Map<string, Session>;
   readonly calls: GcsCall[];
+  readonly closing: Promise<void>;
   options: FakeGcsOptions;
 }
 
@@ -61,14 +64,19 @@ class GcsError extends Error {
 export function startGcsFake(options: FakeGcsOptions = {}): FakeGcs {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => answer(fake, request));
   const { port } = server.addr;
+  const closing = Promise.withResolvers<void>();
   const fake: FakeGcs = {
     url: `http://127.0.0.1:${port}`,
     port,
     buckets: new Map((options.buckets ?? ["bucket"]).map((name) => [name, new Map()])),
     sessions: new Map(),
     calls: [],
+    closing: closing.promise,
     options,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    [Symbol.asyncDispose]: () => {
+      closing.resolve();
+      return server.shutdown();
+    },
   };
   return fake;
 }
@@ -91,6 +99,7 @@ async function answer(fake: FakeGcs, request: Request): Promise<Response> {
     const { tokens, latencyMs } = fake.options;
     if (latencyMs !== undefined) await new Promise((done) => setTimeout(done, latencyMs));
     const fault = fake.options.fault?.(call);
+    if (fault?.kind === "hang") await fake.closing;
     if (fault?.kind === "refuse") throw new GcsError(fault.status);
     // A session's address is a secret of its own.
     const token = request.headers.get("authorization")?.replace("Bearer ", "");
