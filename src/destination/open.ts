@@ -44,7 +44,7 @@ export async function withCredentials(
     case "s3":
       return await (await import("./s3_client.ts")).withS3Credentials(resolved, env);
     case "gcs":
-      return await (await import("./gcs_credentials.ts")).withGcsCredentials(resolved);
+      return await (await import("./gcs_credentials.ts")).withGcsCredentials(resolved, env);
     case "azure":
       return (await import("./azure_client.ts")).withAzureCredentials(resolved, env, Date.now());
     default: {
