@@ -160,6 +160,20 @@ testMysql(servers, "cursors of every orderable type add up to the table over sev
   }
 });
 
+testMysql(servers, "a table without an integer key is cut by its own key when nothing is said", async (db) => {
+  await using folder = await temporaryFolder();
+  await db.run(`CREATE TABLE t (a varchar(40) COLLATE utf8mb4_general_ci, b date, body text, PRIMARY KEY (a, b));
+    INSERT INTO t WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < 900)
+      SELECT CONCAT('k', g % 30), '2024-01-01' + INTERVAL g DAY, MD5(g) FROM s;
+    ANALYZE TABLE t`);
+  const entry = { name: "t", table: "t", mode: "chunked", chunk_size: 100, parallel: 2, ...toFolder("out") };
+  const result = await runOnce(await writeConfig(folder.path, db.connection, [entry]), db.connection);
+  assert.ok(result.per_export[0]!.slices >= 8, `${result.per_export[0]!.slices} slices`);
+  const rows = await readThroughManifest(join(folder.path, "out"));
+  assert.equal(new Set(rows.map((row) => row["body"])).size, 900);
+  assert.equal(rows.length, 900);
+});
+
 testMysql(servers, "keys of every kind and NULL keys cover a table exactly", async (db) => {
   await using folder = await temporaryFolder();
   await db.run(

@@ -6,7 +6,7 @@ import { RivetError } from "../../errors.ts";
 import type { ServerConnection } from "../source.ts";
 import { openChannel } from "./channel.ts";
 import { type DriverStream, openDriverStream } from "./duplex.ts";
-import { toSourceError } from "./errors.ts";
+import { toConnectError, toSourceError } from "./errors.ts";
 
 /** A column as the driver read its definition. */
 export interface Field {
@@ -66,7 +66,7 @@ export async function openSession(connection: ServerConnection, connectTimeoutMs
     return await logIn(connection, stream, where, giveUp.signal);
   } catch (error) {
     await stream?.close();
-    throw toSourceError(giveUp.signal.aborted ? giveUp.signal.reason : error, where);
+    throw toConnectError(giveUp.signal.aborted ? giveUp.signal.reason : error, where);
   } finally {
     clearTimeout(timer);
   }

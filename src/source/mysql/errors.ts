@@ -15,7 +15,7 @@ const refusedLogin: Meaning = {
   cure: "Check user, password, database and the host the account may come from",
 };
 const busy: Meaning = { code: "RIVET_SOURCE_CONNECT_FAILED", retry: "reconnect", retryDelayMs: 15_000 };
-const lost: Meaning = { code: "RIVET_SOURCE_QUERY_FAILED", retry: "reconnect" };
+const lost: Meaning = { code: "RIVET_SOURCE_CONNECTION_LOST", retry: "reconnect" };
 const conflict: Meaning = { code: "RIVET_SOURCE_QUERY_FAILED", retry: "same_connection", retryDelayMs: 1_000 };
 const noRight: Meaning = {
   code: "RIVET_SOURCE_QUERY_FAILED",
@@ -146,6 +146,19 @@ export function toSourceError(error: unknown, where: string): RivetError {
   const known = code === null ? undefined : BY_CODE[code];
   if (known === undefined) return new RivetError("RIVET_SOURCE_CONNECT_FAILED", message, { where, cause: error });
   return build(known, message === "" ? code! : message, where, error);
+}
+
+/** The same while logging in, where a connection that breaks was never had. */
+export function toConnectError(error: unknown, where: string): RivetError {
+  const found = toSourceError(error, where);
+  if (found.code !== "RIVET_SOURCE_CONNECTION_LOST") return found;
+  const cure = "Check host and port, and that the server accepts this account from here";
+  return new RivetError("RIVET_SOURCE_CONNECT_FAILED", found.message, {
+    where,
+    cure,
+    retry: found.retry,
+    cause: found.cause,
+  });
 }
 
 function readCodes(error: unknown): { errno: number | null; code: string | null } {

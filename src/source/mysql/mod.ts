@@ -51,7 +51,7 @@ async function prepare(session: Session, connection: ServerConnection, limits: S
 
   function demandOpen(): void {
     if (!broken && !closed) return;
-    throw new RivetError("RIVET_SOURCE_QUERY_FAILED", "The connection was closed after a failed read", {
+    throw new RivetError("RIVET_SOURCE_CONNECTION_LOST", "The connection was closed after a failed read", {
       where: session.where,
       retry: "reconnect",
     });

@@ -131,7 +131,7 @@ async function readBlock(channel: Channel, into: RowSink, session: Session): Pro
     throw toSourceError(error, session.where);
   }
   if (length !== null) return length;
-  throw new RivetError("RIVET_SOURCE_QUERY_FAILED", "The server closed the connection in the middle of a result", {
+  throw new RivetError("RIVET_SOURCE_CONNECTION_LOST", "The server closed the connection in the middle of a result", {
     where: session.where,
     retry: "reconnect",
   });

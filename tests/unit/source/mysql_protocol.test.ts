@@ -63,7 +63,7 @@ Deno.test("server error numbers decide code and retry", () => {
     [1969, "RIVET_SOURCE_STATEMENT_TIMEOUT", "never", 0],
     [3024, "RIVET_SOURCE_STATEMENT_TIMEOUT", "never", 0],
     [1412, "RIVET_SOURCE_COLUMNS_CHANGED_UNDER_READ", "never", 0],
-    [1927, "RIVET_SOURCE_QUERY_FAILED", "reconnect", 0],
+    [1927, "RIVET_SOURCE_CONNECTION_LOST", "reconnect", 0],
     // Unknown numbers are never retried, whatever their text says.
     [1317, "RIVET_SOURCE_QUERY_FAILED", "never", 0],
     [9999, "RIVET_SOURCE_QUERY_FAILED", "never", 0],
