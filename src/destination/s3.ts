@@ -11,6 +11,7 @@ import {
   ListObjectsV2Command,
   type S3Client,
 } from "@aws-sdk/client-s3";
+import { RivetError } from "../errors.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 import { crcToDecimal, fromHex, toBase64 } from "./digest.ts";
@@ -132,7 +133,18 @@ class S3Destination implements Destination {
     });
   }
 
+  /** Clearing up is no reason to fail where the right to it is not given. */
   async sweep(owns: (key: string) => boolean): Promise<number> {
+    try {
+      return await this.#sweep(owns);
+    } catch (error) {
+      if (!(error instanceof RivetError) || s3Code(error.cause) !== "AccessDenied") throw error;
+      this.#store.onWarning(`unfinished uploads were not cleared: ${error.cure}`);
+      return 0;
+    }
+  }
+
+  async #sweep(owns: (key: string) => boolean): Promise<number> {
     const { bucket, prefix } = this.location;
     let swept = 0;
     let at: { KeyMarker?: string; UploadIdMarker?: string } | null = {};

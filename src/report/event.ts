@@ -13,6 +13,9 @@ export type RunEvent =
     readonly rowsEstimate: number | null;
     readonly tuningProfile: string;
     readonly batchRows: number;
+    readonly destination: string;
+    /** `commit_protocol=… idempotent_overwrite=… retry_safe=… partial_write_risk=…` */
+    readonly capabilities: string;
   }
   | { readonly kind: "waiting"; readonly exportName: string; readonly holder: string; readonly seconds: number }
   | {

@@ -2,6 +2,7 @@
 
 import { RivetError, toErrorReport } from "../errors.ts";
 import type { QualityConfig } from "../config/mod.ts";
+import { formatCapabilities } from "../destination/mod.ts";
 import type { Slice, Task, Unit } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
 import type { MetricRow, State, StoredPart } from "../state/mod.ts";
@@ -60,6 +61,8 @@ export class RunRecorder {
       rowsEstimate: task.rowsEstimate,
       tuningProfile: task.export.tuning.profileLabel,
       batchRows: task.export.tuning.batchRows,
+      destination: run.destination.uri,
+      capabilities: formatCapabilities(run.destination.capabilities),
     });
   }
 
@@ -316,6 +319,8 @@ function toJournal(event: RunEvent): Record<string, unknown> | null {
           chunks: event.slices,
           lanes: event.lanes,
           resumed: event.resumed,
+          destination: event.destination,
+          capabilities: event.capabilities,
         },
       };
     case "slice_started":

@@ -119,7 +119,12 @@ async function runOne(
       }
       const { tuning, chunked } = task.export;
       const max = Math.max(1, chunked?.maxAttempts ?? tuning.maxRetries + 1);
-      const delay = retryDelayMs(error, attempt, max, tuning, run.context.runtime.random());
+      // What a reader of standard output got cannot be taken back: a second try would give it the rows twice.
+      const { retrySafe } = run.destination.capabilities;
+      const delay = retrySafe ? retryDelayMs(error, attempt, max, tuning, run.context.runtime.random()) : null;
+      if (!retrySafe && error.retry !== "never") {
+        recorder.warn("destination", "it cannot take back what was written: the failed read is not tried again");
+      }
       recorder.sliceFailed(slice, attempt, error, delay);
       if (delay === null) {
         await state.failSlice(run.runId, slice.index, error.message, true, run.lease);

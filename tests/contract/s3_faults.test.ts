@@ -210,6 +210,17 @@ Deno.test("a denied write names the permission, and a bucket elsewhere the regio
   }
 });
 
+Deno.test("a sweep without the right to it is told and stops nothing", async () => {
+  await using scene = await open({
+    fault: (call) =>
+      call.operation === "GET uploads" ? { kind: "refuse", status: 403, code: "AccessDenied" } : undefined,
+  });
+  assert.equal(await scene.destination.sweep(() => true), 0);
+  assert.deepEqual(scene.warnings, [
+    "unfinished uploads were not cleared: Grant these credentials s3:ListBucketMultipartUploads",
+  ]);
+});
+
 Deno.test("anonymous requests carry no signature", async () => {
   await using scene = await open();
   const location: S3Location = { ...scene.location, auth: { kind: "anonymous" } };

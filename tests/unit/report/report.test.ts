@@ -38,6 +38,8 @@ const STARTED: RunEvent = {
   rowsEstimate: 100,
   tuningProfile: "fast",
   batchRows: 10,
+  destination: "file:///data",
+  capabilities: "commit_protocol=atomic",
 };
 
 Deno.test("without a terminal progress is a line every ten seconds, with a total", () => {
