@@ -33,7 +33,10 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       )
       .addOption(new Option("--no-notify", "send no notifications"))
       .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} })
-      .addHelpText("after", "\nThe usual way: init → doctor → check → run. `rivet <command> --help` has examples.")
+      .addHelpText(
+        "after",
+        "\n`rivet <command> --help` has examples. An interrupted run is finished by the same command.",
+      )
       .exitOverride();
     const globals = (): GlobalOptions => {
       const flags = program.opts();

@@ -213,6 +213,8 @@ function addResets(parent: Parent, context: CommandContext): void {
       withState(context, flags, async (state, keys) => {
         await refuseLiveRun(context, state, keys[0]!);
         const was = await state.resetCursor(keys[0]!);
+        // An interrupted run would bring its window and its cursor back.
+        await state.resetChunks({ key: keys[0]!, exportName: keys[0]!.exportName });
         context.terminal.out(
           was ? `The cursor of '${flags.export}' is forgotten.\n` : `'${flags.export}' had no cursor.\n`,
         );
@@ -235,9 +237,12 @@ function addResets(parent: Parent, context: CommandContext): void {
     .requiredOption("--run-id <id>", "the run")
     .action((flags) =>
       withState(context, flags, async (state) => {
-        if (await state.run(flags.runId) === null) {
-          throw new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `There is no run '${flags.runId}'`);
+        const run = await state.run(flags.runId);
+        if (run === null) throw new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `There is no run '${flags.runId}'`);
+        if (run.status !== "in_progress") {
+          return context.terminal.out(`Run '${flags.runId}' is not in progress: it is ${run.status}.\n`);
         }
+        await refuseLiveRun(context, state, run.key);
         await state.endRun(flags.runId, "interrupted", true, null, null);
         context.terminal.out(`Run '${flags.runId}' is marked interrupted; the next run of its export finishes it.\n`);
       })
@@ -268,6 +273,14 @@ async function acceptCursor(context: CommandContext, flags: Flags): Promise<void
   );
 }
 
+/** An export and the partitions of it that have runs: each partition keeps a state of its own. */
+async function withPartitions(state: State, key: ExportKey): Promise<ExportKey[]> {
+  const runs = await state.runs({ limit: 100_000 });
+  const parts = runs.filter((run) => run.status !== "completed").map((run) => run.key)
+    .filter((other) => other.source === key.source && other.exportName.startsWith(`${key.exportName}__`));
+  return [key, ...new Map(parts.map((part) => [part.exportName, part])).values()];
+}
+
 /** What a live process works on is not changed under it. */
 async function refuseLiveRun(context: CommandContext, state: State, key: ExportKey): Promise<void> {
   const { isDead, processStart } = await import("./process.ts");
@@ -294,11 +307,12 @@ async function resetChunks(context: CommandContext, flags: Flags & { failed?: tr
   if ((flags.export === undefined) === (flags.failed === undefined)) {
     throw new RivetError("RIVET_CLI_VALUE_INVALID", "Give either `--export` or `--stuck-checkpoints`");
   }
-  await withState(context, flags, async (state, keys) => {
+  await withState(context, flags, async (state, declared) => {
+    const keys = flags.failed ? declared : await withPartitions(state, declared[0]!);
     for (const key of keys) await refuseLiveRun(context, state, key);
-    const ids = await state.resetChunks(
-      flags.failed ? { stuck: true } : { key: keys[0]!, exportName: keys[0]!.exportName },
-    );
-    context.terminal.out(ids.length === 0 ? "No interrupted run.\n" : `Given up: ${ids.join(", ")}\n`);
+    const given: string[] = [];
+    if (flags.failed) given.push(...await state.resetChunks({ stuck: true }));
+    else for (const key of keys) given.push(...await state.resetChunks({ key, exportName: key.exportName }));
+    context.terminal.out(given.length === 0 ? "No interrupted run.\n" : `Given up: ${given.join(", ")}\n`);
   });
 }

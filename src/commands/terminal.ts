@@ -3,14 +3,21 @@
 import type { Terminal } from "./command.ts";
 
 const encoder = new TextEncoder();
+const NAP = new Int32Array(new SharedArrayBuffer(4));
+const WAITS_MAX = 2_000;
 
 /** Writes at once and completely; a closed pipe ends the output, not the run. */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes = encoder.encode(text);
-  try {
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  for (let waits = 0; bytes.length > 0;) {
+    try {
+      bytes = bytes.subarray(stream.writeSync(bytes));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return;
+      if (!(error instanceof Deno.errors.WouldBlock) || ++waits > WAITS_MAX) throw error;
+      // The reader of a non-blocking pipe is slow: give it a moment.
+      Atomics.wait(NAP, 0, 0, 5);
+    }
   }
 }
 

@@ -185,12 +185,12 @@ async function planSlices(
         definition,
         oldestTransaction: before.oldestTransaction,
       });
-      const empty = isEmptyWindow(cursor, window, entry.incremental);
+      const empty = isEmptyWindow(window);
       return {
         strategy: { kind: "whole" },
         label: `incremental(${definition.column})`,
         slices: empty ? [] : wholeSlice(),
-        warnings: nullWarnings(window, definition.column),
+        warnings: [...nullWarnings(window, definition.column), ...lateWarnings(context.source, cursor, window)],
         filters: [windowFilter(cursor, window, entry.incremental)],
         window,
       };
@@ -206,6 +206,14 @@ function nullWarnings(window: CursorWindow, column: string): string[] {
   return window.nullRows === null || window.nullRows === 0
     ? []
     : [`${window.nullRows} rows have no value in the cursor '${column}' and are not exported (on_cursor_null: ignore)`];
+}
+
+/** A guard that is not there is said, where the engine usually has one. */
+function lateWarnings(source: Source, cursor: KeyColumn, window: CursorWindow): string[] {
+  if (source.engine !== "postgres" || cursor.type.kind !== "timestamp" || window.protection.length > 1) return [];
+  return [
+    "rows of transactions that commit late may be missed: this user cannot see other sessions; grant pg_read_all_stats, or set `cursor_lag`",
+  ];
 }
 
 function missing(mode: string, context: KeyContext): RivetError {
@@ -315,7 +323,7 @@ function checkColumns(columns: Shape["columns"], entry: Export, where: string, s
 }
 
 /** Lanes at most: SQLite gives one picture on one connection only. */
-function lanesFor(source: Source, entry: Export, slices: number): number {
+export function lanesFor(source: Source, entry: Export, slices: number): number {
   if (source.engine === "sqlite") return 1;
   return Math.max(1, Math.min(entry.parallel, Math.max(1, slices)));
 }

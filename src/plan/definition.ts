@@ -42,6 +42,7 @@ export function buildDefinition(
     cursor: incremental === null ? "" : JSON.stringify(incremental),
     time_window: timeWindow === null ? "" : JSON.stringify(timeWindow),
     partition: entry.partition === null ? "" : JSON.stringify(entry.partition),
+    unique: JSON.stringify([entry.quality.uniqueColumns, entry.quality.uniqueMaxEntries]),
     lanes: entry.mode === "full" && entry.parallel > 1 ? "several" : "",
   };
 }

@@ -4,6 +4,7 @@ export {
   askBeforePicture,
   type BeforePicture,
   buildTask,
+  lanesFor,
   type PlanContext,
   type StoredPlan,
   type StoredProgress,

@@ -36,6 +36,9 @@ export async function expandUnits(entry: Export, source: Source): Promise<Unit[]
   return [...units, { entry, name: `${entry.name}__null`, filters: [nulls], partition: NULL_PARTITION }];
 }
 
+/** More partitions than this are a mistake in the data or the granularity. */
+const PARTITIONS_MAX = 20_000;
+
 interface Period {
   readonly label: string;
   /** First day, inclusive; null is open below. */
@@ -59,8 +62,19 @@ export function periods(min: string, max: string, granularity: "day" | "month" |
   const list: Period[] = [];
   const last = startOf(max, granularity);
   for (let from = startOf(min, granularity);; from = next(from, granularity)) {
-    list.push({ label: labelOf(from, granularity), from, to: next(from, granularity) });
+    const to = next(from, granularity);
+    // The last representable year has no next one: its partition is open above.
+    list.push({ label: labelOf(from, granularity), from, to: to.startsWith("+") ? null : to });
     if (from >= last) return list;
+    if (list.length >= PARTITIONS_MAX) {
+      throw new RivetError(
+        "RIVET_PLAN_CHUNK_KEY_SPARSE",
+        `More than ${PARTITIONS_MAX} partitions between '${min}' and '${max}'`,
+        {
+          cure: "Choose a coarser `partition_granularity`, or correct the outlying dates",
+        },
+      );
+    }
   }
 }
 
@@ -68,6 +82,9 @@ function startOf(text: string, granularity: "day" | "month" | "year"): string {
   const match = /^(\d{4})-(\d{2})-(\d{2})/.exec(text);
   if (match === null) throw new RivetError("RIVET_SOURCE_PROBE_UNREADABLE", `Not a date: '${text}'`);
   const [, year, month, day] = match;
+  if (Number.isNaN(Date.parse(`${year}-${month}-${day}T00:00:00Z`))) {
+    throw new RivetError("RIVET_SOURCE_PROBE_UNREADABLE", `Not a date: '${text}'`);
+  }
   if (granularity === "year") return `${year}-01-01`;
   return granularity === "month" ? `${year}-${month}-01` : `${year}-${month}-${day}`;
 }

@@ -69,7 +69,12 @@ export async function buildWindow(input: WindowInput): Promise<CursorWindow> {
   const from: Predicate[] = readFrom === null ? [] : [{ kind: "compare", column: cursor, op: ">=", value: readFrom }];
   const { max } = await readBounds(context, cursor, [...from, ...caps]);
   // Nothing newer: the stored bound stays, an empty run never moves a cursor.
-  const high = max;
+  let high = max;
+  if (max !== null && low !== null && config.cursorLagS > 0) {
+    // Rows of the overlap alone must not move the bound back: what lies above it would be forgotten and read again.
+    const above: Predicate = { kind: "compare", column: cursor, op: ">=", value: low };
+    high = (await readBounds(context, cursor, [above, ...caps])).max ?? low;
+  }
   const edgeFrom = high !== null && config.cursorLagS > 0
     ? await shiftBack(source, cursor, high, config.cursorLagS)
     : high;
@@ -133,15 +138,12 @@ export function windowFilter(cursor: KeyColumn, window: CursorWindow, config: In
   if (window.high !== null) bounds.push({ kind: "compare", column: cursor, op: "<=", value: window.high });
   const inside: Predicate = { kind: "all", of: [...bounds, { kind: "not_null", column: cursor }] };
   const wantsNulls = !cursor.notNull && window.previous === null && config.onCursorNull === "include_once";
-  if (!wantsNulls) return inside;
-  const nulls: Predicate = { kind: "null", columns: [cursor] };
-  return window.high === null ? nulls : { kind: "any", of: [inside, nulls] };
+  return wantsNulls ? { kind: "any", of: [inside, { kind: "null", columns: [cursor] }] } : inside;
 }
 
-/** Whether the window has anything to read: no bound at all means no row. */
-export function isEmptyWindow(cursor: KeyColumn, window: CursorWindow, config: IncrementalConfig): boolean {
-  if (window.high !== null) return false;
-  return !(window.previous === null && !cursor.notNull && config.onCursorNull === "include_once");
+/** Whether the window has anything to read. Rows without a cursor wait for the first row that has one: only then can a run be told from the first. */
+export function isEmptyWindow(window: CursorWindow): boolean {
+  return window.high === null;
 }
 
 /** Marks rows that may have been exported before, and rows the next run will meet again. */

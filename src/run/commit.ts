@@ -173,12 +173,23 @@ async function removeReplaced(destination: Destination, manifest: Manifest): Pro
     if (/^manifest-[^/]+\.json$/.test(stored.key) && stored.key !== own) keys.push(stored.key);
   }
   for (const key of keys) {
-    const old = await readManifest(destination, key);
+    const old = await readForeign(destination, key);
     if (old === null || old.export_name !== manifest.export_name || old.source.engine !== manifest.source.engine) {
       continue;
     }
     for (const part of old.parts) if (!ours.has(part.path)) await destination.remove(part.path);
     await destination.remove(key);
+  }
+}
+
+/** A file that only looks like a manifest is nobody's set: it is left alone. */
+async function readForeign(destination: Destination, key: string): Promise<Manifest | null> {
+  try {
+    return await readManifest(destination, key);
+  } catch (error) {
+    const foreign = ["RIVET_DEST_CONTROL_ARTIFACT_INVALID", "RIVET_DEST_PREFIX_MODE_MISMATCH"];
+    if (error instanceof RivetError && foreign.includes(error.code)) return null;
+    throw error;
   }
 }
 

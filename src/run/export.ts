@@ -2,12 +2,13 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import type { Destination } from "../destination/mod.ts";
-import { SUCCESS_KEY } from "../manifest.ts";
+import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
   buildTask,
   checkRules,
   fromSliceIntent,
+  lanesFor,
   type Slice,
   type StoredPlan,
   type Task,
@@ -17,12 +18,13 @@ import {
 import type { RunSummary } from "../report/mod.ts";
 import type { Consistency, Source } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
+import { readManifest } from "./commit.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease } from "./lease.ts";
 import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
-import { runSlices } from "./slices.ts";
+import { runSlices, stemOf } from "./slices.ts";
 import { RunRecorder } from "./recorder.ts";
 
 /** A run under way: everything its steps share. */
@@ -60,12 +62,16 @@ export async function runUnit(context: RunContext, unit: Unit): Promise<RunSumma
   try {
     await runWithLease(context, unit, recorder);
   } catch (error) {
-    recorder.fail(context.signal.aborted && !(error instanceof RivetError) ? interrupted(unit) : toRivetError(error));
+    recorder.fail(asFailure(context, unit, error));
   }
   return await recorder.finish();
 }
 
-function interrupted(unit: Unit): RivetError {
+function asFailure(context: RunContext, unit: Unit, error: unknown): RivetError {
+  return context.signal.aborted && !(error instanceof RivetError) ? interrupted(unit) : toRivetError(error);
+}
+
+export function interrupted(unit: Unit): RivetError {
   return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
     where: `export '${unit.name}'`,
     retry: "reconnect",
@@ -97,7 +103,7 @@ async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecord
     isDead: context.isDead,
   });
   const signal = AbortSignal.any([context.signal, kept.lost]);
-  await retryPlanning(context, unit, recorder, signal, async () => {
+  const attempt = async () => {
     const connection = await context.config.source.resolveConnection();
     await using source = await context.openSource(connection, limitsOf(unit));
     const run = await beginRun(context, unit, state, key, newRunId, kept.lease, source, recorder, signal);
@@ -106,7 +112,14 @@ async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecord
     recorder.begin(run);
     await runSlices(run, connection);
     await finishRun(run);
-  });
+  };
+  try {
+    await retryPlanning(context, unit, recorder, signal, attempt);
+  } catch (error) {
+    // The run is ended while the lease is still ours: afterwards another process may have taken it up.
+    recorder.fail(asFailure(context, unit, error));
+    await recorder.endFailed(kept.lease);
+  }
 }
 
 export function limitsOf(unit: Pick<Unit, "entry">) {
@@ -171,7 +184,7 @@ async function beginRun(
       return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
     }
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
-    await removeAbandoned(state, destination);
+    await removeAbandoned(state, key, destination);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {
       runId,
@@ -216,6 +229,9 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
   await state.resumeRun(runId, lease);
   const storedSlices = await state.slices(runId);
   const slices = storedSlices.map(fromSliceIntent);
+  const open = storedSlices.filter((slice) => slice.status !== "completed").length;
+  const lanes = lanesFor(run.picture.source, run.task.export, Math.max(open, 1));
+  run.picture.consistency = levelOf(run.picture.source, run.picture.token, lanes);
   const intent = JSON.parse(stored.planJson) as Intent;
   checkBounds(stored, slices, intent.boundsFingerprint);
   const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
@@ -237,7 +253,8 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
     if (kept.size > 0) run.picture.consistency = "slice";
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
-  return { ...run, slices };
+  await destination.sweep((key) => key.startsWith(stemOf(run.task.name, runId)));
+  return { ...run, task: { ...run.task, lanes }, slices };
 }
 
 /** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */
@@ -256,14 +273,28 @@ async function refuseFreshRun(context: RunContext, unit: Unit, destination: Dest
   });
 }
 
-/** Files of runs that will never finish are not part of any picture. */
-async function removeAbandoned(state: State, destination: Destination): Promise<void> {
-  const byRun = new Map<string, string[]>();
-  for (const { runId, fileName } of await state.abandonedParts(destination.uri)) {
-    byRun.set(runId, [...byRun.get(runId) ?? [], fileName]);
-  }
-  for (const [runId, keys] of byRun) {
-    for (const key of keys) await destination.remove(key);
+/** Runs looked at when a new one begins; older ones were cleared by the runs in between. */
+const ABANDONED_RUNS_MAX = 20;
+
+/** Files of runs that will never finish are not part of any picture: committed, uncommitted and published ones go, markers first. */
+async function removeAbandoned(state: State, key: ExportKey, destination: Destination): Promise<void> {
+  // No run of the export is open here: every one that did not complete has been given up.
+  const runs = (await state.runs({ exportName: key.exportName, limit: ABANDONED_RUNS_MAX }))
+    .filter((run) =>
+      run.status !== "completed" && run.key.source === key.source && run.destinationUri === destination.uri
+    );
+  for (const { runId } of runs) {
+    const stem = stemOf(key.exportName, runId);
+    const current = await readManifest(destination, MANIFEST_KEY).catch(() => null);
+    if (current?.run_id === runId) {
+      await destination.remove(SUCCESS_KEY);
+      await destination.remove(MANIFEST_KEY);
+    }
+    await destination.remove(runManifestKey(runId));
+    for await (const stored of destination.list(stem)) {
+      if (/^[._]/.test(stored.key.slice(stem.length))) await destination.remove(stored.key);
+    }
+    await destination.sweep((name) => name.startsWith(stem));
     await state.forgetAbandonedParts(runId);
   }
 }

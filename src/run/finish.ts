@@ -169,7 +169,8 @@ async function reconcile(run: Run, rows: number): Promise<number | null> {
   const text = (await picture.source.rows(buildCount(task.source, task.query, task.filters)))[0]?.[0];
   const count = Number(text);
   recorder.reconciled(count, rows);
-  if (count !== rows && picture.consistency === "snapshot" && picture.token !== null) {
+  // A resumed run holds rows of an older picture than the one that was counted.
+  if (count !== rows && !run.resumed && picture.consistency === "snapshot" && picture.token !== null) {
     throw new RivetError("RIVET_RUN_RECONCILE_MISMATCH", `The source has ${count} rows, the export ${rows}`, {
       where: `export '${task.name}'`,
     });
@@ -178,7 +179,7 @@ async function reconcile(run: Run, rows: number): Promise<number | null> {
 }
 
 function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): TaskCommit {
-  const { task, runId, recorder, context } = run;
+  const { task, runId, recorder } = run;
   const chunks = task.export.mode === "chunked" ? slices.filter((slice) => slice.id !== "null") : [];
   const cursor = nextCursor(run, slices);
   return {
@@ -188,17 +189,12 @@ function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): T
     committed: cursor !== null
       ? { strategy: "incremental", cursor: cursor.value, chunkIndex: null }
       : chunks.length > 0
-      ? { strategy: "chunked", cursor: null, chunkIndex: Math.max(...lastIndex(chunks)) }
+      ? { strategy: "chunked", cursor: null, chunkIndex: chunks.at(-1)?.index ?? 0 }
       : null,
-    schema: rows === 0 && context.options.strict ? null : recorder.schemaToStore(task, rows),
+    schema: recorder.schemaToStore(task, rows),
     shape: longestValues(slices.map((slice) => slice.observations)),
     metric: recorder.toMetric("success", rows),
   };
-}
-
-function lastIndex(slices: readonly StoredSlice[]): number[] {
-  const last = slices.at(-1);
-  return last === undefined ? [] : [last.index];
 }
 
 /** The planned upper bound, and the rows at its edge. An empty window moves nothing. */

@@ -5,7 +5,7 @@ import type { Export } from "../config/mod.ts";
 import { expandUnits, type Unit } from "../plan/mod.ts";
 import type { AggregateSummary, RunSummary } from "../report/mod.ts";
 import type { RunContext } from "./context.ts";
-import { limitsOf, runUnit } from "./export.ts";
+import { interrupted, limitsOf, runUnit } from "./export.ts";
 import { RunRecorder, summaryExitCode } from "./recorder.ts";
 
 export type { RunContext, RunOptions } from "./context.ts";
@@ -28,12 +28,22 @@ export async function runExports(
   const summaries = new Map<string, RunSummary>();
   const queue = [...await expandAll(context, exports, summaries)];
   const work = async () => {
-    for (let unit = queue.shift(); unit !== undefined && !context.signal.aborted; unit = queue.shift()) {
-      summaries.set(unit.name, await runUnit(context, unit));
+    for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
+      summaries.set(
+        unit.name,
+        context.signal.aborted ? await skipInterrupted(context, unit) : await runUnit(context, unit),
+      );
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, EXPORTS_PARALLEL_MAX)) }, work));
   return aggregate(context, began, [...summaries.values()], parallel);
+}
+
+/** What a signal kept from beginning is reported, and makes the exit code say so. */
+async function skipInterrupted(context: RunContext, unit: Unit): Promise<RunSummary> {
+  const recorder = new RunRecorder(context, unit);
+  recorder.fail(interrupted(unit));
+  return await recorder.finish();
 }
 
 async function expandAll(

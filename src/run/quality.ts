@@ -64,7 +64,9 @@ function findRepeats(rules: QualityConfig, slices: readonly (SliceObservations |
     const seen = withRows.map((slice) => slice?.unique.find((u) => u.column === column));
     const duplicates = seen.reduce((sum, u) => sum + (u?.duplicates ?? 0), 0);
     if (duplicates > 0) faults.push({ severity: "fail", message: `column '${column}' repeats ${duplicates} values` });
-    else if (withRows.length > 1) {
+    else if (seen.some((u) => u === undefined)) {
+      faults.push({ severity: "fail", message: `column '${column}' was not compared` });
+    } else if (withRows.length > 1) {
       faults.push({
         severity: "warn",
         message: `column '${column}' is unique within each chunk; across chunks it was not compared`,

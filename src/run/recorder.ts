@@ -5,7 +5,7 @@ import type { QualityConfig } from "../config/mod.ts";
 import { formatCapabilities } from "../destination/mod.ts";
 import type { Slice, Task, Unit } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
-import type { MetricRow, State, StoredPart } from "../state/mod.ts";
+import type { Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
 import type { RunContext } from "./context.ts";
 import type { Run } from "./export.ts";
@@ -241,28 +241,29 @@ export class RunRecorder {
     };
   }
 
-  /** Ends the journal and, after a failure, the run; returns the summary. */
+  /** Ends the journal; returns the summary. */
   async finish(): Promise<RunSummary> {
     const s = this.#summary;
     s.finished_at = new Date(this.context.runtime.now()).toISOString();
     s.duration_ms = Math.round(this.context.runtime.monotonic() - this.#began);
     this.#measure();
-    if (this.#error !== null) await this.#endFailed(this.#error);
     this.#emit({ kind: "run_finished", exportName: this.unit.name, summary: s });
     await this.#writes;
     return s;
   }
 
-  async #endFailed(error: RivetError): Promise<void> {
+  /** Ends a run that failed, under the lease that it ran under. */
+  async endFailed(lease: Lease): Promise<void> {
     const run = this.#run;
-    if (run === null) return;
+    const error = this.#error;
+    if (run === null || error === null) return;
     const isStream = run.task.export.destination.kind === "stdout";
     this.#summary.resumable = !this.#refused && !isStream;
     if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit);
     if (isStream || error.code === "RIVET_STATE_LEASE_LOST") return;
     const status = this.#summary.status === "interrupted" ? "interrupted" : "failed";
     try {
-      await run.state.endRun(run.runId, status, !this.#refused, this.toMetric(status, this.#summary.rows), null);
+      await run.state.endRun(run.runId, status, !this.#refused, this.toMetric(status, this.#summary.rows), lease);
     } catch (cause) {
       // The run's own error is what the reader must see; the intent stays and the next run finds it.
       this.warn("state", `the end of the run could not be recorded: ${(cause as Error).message}`);
@@ -429,5 +430,5 @@ function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummary> {
 
 /** The exit code of a finished export. */
 export function summaryExitCode(summary: RunSummary): number {
-  return summary.error?.exit_code ?? 0;
+  return summary.error?.exit_code ?? (summary.reconciled === false ? 3 : 0);
 }

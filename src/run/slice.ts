@@ -53,6 +53,8 @@ export interface SliceTools {
 
 /** Bytes that may wait for the destination before the source is made to wait. */
 const QUEUE_BYTES_MAX = 4 << 20;
+/** Files of one slice that may be under way to the destination at once. */
+const UPLOADS_MAX = 3;
 
 /** Reads, encodes and stores one slice. When it resolves, its parts are durable; when it rejects, the attempt left nothing visible but finished parts. */
 export async function runSlice(request: SliceRequest, tools: SliceTools): Promise<SliceResult> {
@@ -159,6 +161,7 @@ class PartWriter {
   #failure: unknown = null;
   #settled: Promise<void> = Promise.resolve();
   #index = 0;
+  #uploads = 0;
 
   constructor(
     private readonly request: SliceRequest,
@@ -189,6 +192,7 @@ class PartWriter {
   /** Waits while too much is queued; throws what an upload threw. */
   ready(bytesMax: number): Promise<void> | void {
     if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#uploads > UPLOADS_MAX) return this.#settled.then(() => this.ready(bytesMax));
     const queue = this.#current?.queue;
     if (queue !== undefined && queue.bytes > bytesMax) return queue.drained(bytesMax).then(() => this.ready(bytesMax));
   }
@@ -208,6 +212,7 @@ class PartWriter {
   #open(): OpenPart {
     const key = partKey(this.request, this.#index++);
     const queue = new ByteQueue();
+    this.#uploads++;
     const expected = () => {
       invariant(part.observations !== null, "A part's digests were asked for before its last byte");
       return part.observations;
@@ -219,6 +224,7 @@ class PartWriter {
       release: freeChunk,
     }).then((stored) => ({ ...stored.digests }));
     const part: OpenPart = { key, queue, put, observations: null };
+    put.then(() => this.#uploads--, () => this.#uploads--);
     put.catch((error) => {
       this.#failure ??= error;
       queue.fail(error);
