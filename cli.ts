@@ -5,6 +5,9 @@ import { systemRuntime } from "./src/runtime.ts";
 import { openProcessTerminal, stopSignal } from "./src/commands/terminal.ts";
 
 if (import.meta.main) {
+  // `deno task` changes into its own folder; paths are meant from where the command was typed.
+  const typedIn = Deno.env.get("RIVET_CALLED_FROM");
+  if (typedIn) Deno.chdir(typedIn);
   const stop = stopSignal();
   const code = await buildProgram({ terminal: openProcessTerminal(), runtime: systemRuntime(), signal: stop.signal })(
     Deno.args,

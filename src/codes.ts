@@ -283,7 +283,7 @@ const table = {
   RIVET_PLAN_SOURCE_UNREADABLE: row(
     "environment",
     "The source could not be read while planning",
-    "Run `rivet doctor` to see what is wrong",
+    "Check the connection and the privileges of the source",
   ),
   RIVET_PLAN_CHUNK_KEY_UNUSABLE: row(
     "usage",
@@ -303,7 +303,7 @@ const table = {
   RIVET_PLAN_ARTIFACT_INVALID: row(
     "usage",
     "The plan file was edited or is no plan",
-    "Make the plan anew with `rivet plan`",
+    "Make the plan anew",
   ),
   RIVET_PLAN_ARTIFACT_NO_CREDENTIALS: row(
     "usage",
@@ -532,12 +532,12 @@ const table = {
   RIVET_RUN_RECONCILE_MISMATCH: row(
     "integrity",
     "The source has another number of rows than the export",
-    "Run `rivet reconcile` to see which chunks differ",
+    "Run the export again; `rivet state chunks` shows the rows of each chunk",
   ),
   RIVET_RUN_RECONCILE_UNVERIFIED: row(
     "environment",
     "The source could not be counted",
-    "Run `rivet reconcile` when the source can be reached",
+    "Run again with `--reconcile` when the source can be reached",
   ),
   RIVET_VALIDATE_FAILED: row(
     "integrity",
@@ -569,7 +569,7 @@ const table = {
   RIVET_CLI_REPORT_INVALID: row(
     "usage",
     "The report file is of another export or not a report",
-    "Make it anew with `rivet reconcile`",
+    "Make the report anew",
   ),
   RIVET_CLI_INPUT_UNREADABLE: row("environment", "An input file cannot be read", "Check the path and its permissions"),
   RIVET_CLI_OUTPUT_UNWRITABLE: row(
@@ -648,27 +648,27 @@ const table = {
   RIVET_VERIFY_PART_MISSING: row(
     "integrity",
     "A file that the manifest names is missing",
-    "Repair it with `rivet repair`, or run the export again",
+    "Run the export again",
   ),
   RIVET_VERIFY_PART_SIZE_MISMATCH: row(
     "integrity",
     "A file has another size than the manifest says",
-    "Repair it with `rivet repair`, or run the export again",
+    "Run the export again",
   ),
   RIVET_VERIFY_PART_CHECKSUM_MISMATCH: row(
     "integrity",
     "A file has other content than the manifest says",
-    "Repair it with `rivet repair`, or run the export again",
+    "Run the export again",
   ),
   RIVET_VERIFY_VALUE_CHECKSUM: row(
     "integrity",
     "The values in a file are not those that were written",
-    "Repair it with `rivet repair`, or run the export again",
+    "Run the export again",
   ),
   RIVET_VERIFY_PART_ROW_COUNT: row(
     "integrity",
     "A file holds another number of rows than the manifest says",
-    "Repair it with `rivet repair`, or run the export again",
+    "Run the export again",
   ),
   RIVET_VERIFY_SUCCESS_MALFORMED: row("integrity", "The marker is not one of rivet's", "Run the export again"),
   RIVET_VERIFY_SUCCESS_STALE: row("integrity", "The marker belongs to another manifest", "Run the export again"),

@@ -83,6 +83,7 @@ async function runCommand(context: CommandContext, flags: RunFlags): Promise<voi
   const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export);
   checkStdout(exports, flags);
+  await warnOfSharedFolders(context, exports);
   await using state = await openConfigState(context, config.directory);
   const { openWatcher } = await import("../report/mod.ts");
   const { terminal, runtime } = context;
@@ -104,6 +105,23 @@ async function runCommand(context: CommandContext, flags: RunFlags): Promise<voi
   if (worst === undefined || worst === null || !context.globals().jsonErrors) return;
   const { printFailure } = await import("./failure.ts");
   printFailure(context.terminal, worst as ErrorReport, true);
+}
+
+/** `manifest.json` and `_SUCCESS` speak of one export: of several in one folder, the last one. */
+async function warnOfSharedFolders(context: CommandContext, exports: readonly Export[]): Promise<void> {
+  const { writtenDestination } = await import("../destination/mod.ts");
+  const owners = new Map<string, string>();
+  for (const entry of exports) {
+    const place = writtenDestination(entry.destination);
+    const owner = owners.get(place);
+    if (entry.destination.kind === "stdout" || /\{(export|table)\}/.test(place)) continue;
+    if (owner === undefined) owners.set(place, entry.name);
+    else {
+      context.terminal.err(
+        `warning: '${owner}' and '${entry.name}' share '${place}', where manifest.json speaks of the last one only; read manifest-<run_id>.json, or put {export} into the path\n`,
+      );
+    }
+  }
 }
 
 /** Standard output takes one stream. */

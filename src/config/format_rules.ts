@@ -46,7 +46,16 @@ function checkCsv(entry: RawExport, place: Place): void {
       cure,
     );
   }
-  if (csv?.delimiter !== undefined && /["\r\n]/.test(csv.delimiter)) {
+  const nullText = csv?.null ?? "";
+  if (/["\r\n]/.test(nullText) || nullText.includes(csv?.delimiter ?? ",")) {
+    place.fail(
+      "RIVET_CONFIG_VALUE_OUT_OF_RANGE",
+      "csv.null",
+      "The text of NULL stands bare in its field and cannot hold the delimiter, a quote or a line end",
+      "Choose another text, for example `NULL`",
+    );
+  }
+  if (csv?.delimiter !== undefined && /["\r\n\0]/.test(csv.delimiter)) {
     place.fail(
       "RIVET_CONFIG_VALUE_OUT_OF_RANGE",
       "csv.delimiter",

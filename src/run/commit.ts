@@ -147,16 +147,6 @@ export async function publish(
   if (replaces) await removeReplaced(destination, manifest);
 }
 
-/** A run that was refused by a gate leaves only its own copy, which says so. */
-export async function publishFailed(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
-  const bytes = formatManifest(manifest);
-  await destination.put(runManifestKey(manifest.run_id), once(bytes), {
-    contentType: "application/json",
-    signal,
-    size: bytes.length,
-  });
-}
-
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }

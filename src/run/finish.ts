@@ -5,7 +5,7 @@ import type { SliceObservations } from "../core/mod.ts";
 import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
 import { buildCount } from "../source/mod.ts";
 import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
-import { buildManifest, publish, publishFailed } from "./commit.ts";
+import { buildManifest, publish } from "./commit.ts";
 import type { Run } from "./export.ts";
 import { findQualityFaults } from "./quality.ts";
 import { toExpected } from "./resume.ts";
@@ -58,7 +58,6 @@ async function passVerdict(
   if (failed.length > 0) {
     await refuse(
       run,
-      slices,
       parts,
       new RivetError("RIVET_QUALITY_FAILED", failed.map((f) => f.message).join("; "), {
         where: `export '${task.name}'`,
@@ -71,7 +70,6 @@ async function passVerdict(
   if (damage.length > 0) {
     await refuse(
       run,
-      slices,
       parts,
       new RivetError("RIVET_VALIDATE_FAILED", damage.join("; "), { where: destination.uri }),
     );
@@ -88,16 +86,10 @@ async function findAllDamage(destination: Destination, parts: readonly StoredPar
   return damage;
 }
 
-/** The run is over and will not be continued: its rows were judged, the next run reads and judges anew. */
-async function refuse(
-  run: Run,
-  slices: readonly StoredSlice[],
-  parts: readonly StoredPart[],
-  error: RivetError,
-): Promise<never> {
+/** The run is over and will not be continued: its rows were judged, the next run reads and judges anew. What it stored goes. */
+async function refuse(run: Run, parts: readonly StoredPart[], error: RivetError): Promise<never> {
   if (run.task.export.destination.kind !== "stdout") {
-    const manifest = await manifestOf(run, slices, parts, "failed", null);
-    await publishFailed(run.destination, manifest, run.signal);
+    for (const part of parts) await run.destination.remove(part.fileName);
   }
   run.recorder.refused();
   throw error;

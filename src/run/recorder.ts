@@ -21,6 +21,8 @@ export class RunRecorder {
   #run: Run | null = null;
   #error: RivetError | null = null;
   #refused = false;
+  /** Chunks that this process committed. */
+  #committed = 0;
   #writes: Promise<void> = Promise.resolve();
   readonly #began: number;
 
@@ -117,6 +119,7 @@ export class RunRecorder {
   }
 
   sliceCompleted(slice: Slice, result: SliceResult): void {
+    this.#committed++;
     const bytesWritten = result.parts.reduce((sum, part) => sum + part.observations.bytes, 0);
     this.#summary.bytes_read += result.report.bytesRead;
     this.#summary.longest_statement_ms = Math.max(
@@ -246,7 +249,7 @@ export class RunRecorder {
     const s = this.#summary;
     s.finished_at = new Date(this.context.runtime.now()).toISOString();
     s.duration_ms = Math.round(this.context.runtime.monotonic() - this.#began);
-    this.#measure();
+    s.peak_rss_mb = Math.max(s.peak_rss_mb, highWaterMb());
     this.#emit({ kind: "run_finished", exportName: this.unit.name, summary: s });
     await this.#writes;
     return s;
@@ -258,12 +261,19 @@ export class RunRecorder {
     const error = this.#error;
     if (run === null || error === null) return;
     const isStream = run.task.export.destination.kind === "stdout";
-    this.#summary.resumable = !this.#refused && !isStream;
+    // Where nothing was committed there is nothing to continue: the next run may be another one.
+    this.#summary.resumable = !this.#refused && !isStream && (run.resumed || this.#committed > 0);
     if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit);
     if (isStream || error.code === "RIVET_STATE_LEASE_LOST") return;
     const status = this.#summary.status === "interrupted" ? "interrupted" : "failed";
     try {
-      await run.state.endRun(run.runId, status, !this.#refused, this.toMetric(status, this.#summary.rows), lease);
+      await run.state.endRun(
+        run.runId,
+        status,
+        this.#summary.resumable,
+        this.toMetric(status, this.#summary.rows),
+        lease,
+      );
     } catch (cause) {
       // The run's own error is what the reader must see; the intent stays and the next run finds it.
       this.warn("state", `the end of the run could not be recorded: ${(cause as Error).message}`);
@@ -431,4 +441,14 @@ function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummary> {
 /** The exit code of a finished export. */
 export function summaryExitCode(summary: RunSummary): number {
   return summary.error?.exit_code ?? (summary.reconciled === false ? 3 : 0);
+}
+
+/** The most memory this process ever held, as the kernel counts it, in MB; 0 where it does not tell. */
+function highWaterMb(): number {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB/m.exec(Deno.readTextFileSync("/proc/self/status"));
+    return Math.round(Number(line?.[1] ?? 0) / 1024);
+  } catch {
+    return 0;
+  }
 }

@@ -278,7 +278,8 @@ function toRequest(task: Task, slice: Slice, template: Template, clean: boolean)
     keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,
     extension: extensionOf(format.kind, format.codec),
     contentType: format.kind === "parquet" ? "application/vnd.apache.parquet" : "text/csv",
-    emptyFile: false,
+    // A stream without rows still tells its reader the columns.
+    emptyFile: task.export.destination.kind === "stdout",
     clean,
     read: {
       batchRows: tuning.batchRows,
