@@ -109,7 +109,7 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-async function run(name: string, runs: number): Promise<void> {
+export async function run(name: string, runs: number): Promise<void> {
   const table = TABLES[name];
   if (table === undefined) throw new Error(`No table '${name}'`);
   const { bytes, repeats } = makeRows(table);

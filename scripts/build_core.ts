@@ -1,140 +1,187 @@
-// Builds the WebAssembly core, or proves that the committed file belongs to the committed sources.
-//   deno task build:core            build, and record sources, file and toolchain in src/core/core.json
-//   deno task check:core            compare the recorded digests with what is there
-//   deno task check:core --rebuild  build with the recorded toolchain and compare the bytes
+// Builds `core/` to `src/core/core.wasm` and notes in `src/core/core.json` what it was built from and with.
+// `--check` proves that the committed file belongs to the committed sources; `--check --rebuild` builds it again and compares bytes.
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const CRATE = `${ROOT}core`;
 const WASM = `${ROOT}src/core/core.wasm`;
-const RECORD = `${ROOT}src/core/core.json`;
+const NOTE = `${ROOT}src/core/core.json`;
 const TARGET = "wasm32-unknown-unknown";
+const FEATURES = "+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint";
+const C_FLAGS = "-O3 -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint";
 
-interface CoreRecord {
-  /** sha256 over names and contents of everything the build reads. */
-  readonly sources: string;
-  /** sha256 of the built file. */
-  readonly wasm: string;
-  readonly toolchain: string;
+/** What `core.json` holds. */
+interface Note {
+  sources: string;
+  wasm: string;
+  bytes: number;
+  toolchain: string;
 }
 
-/** Debian's cross compiler builds the standard library itself; elsewhere rustup's target is used. */
+/** A compiler that can make WebAssembly, and how it is told to. */
 interface Toolchain {
   readonly name: string;
   readonly cargo: string;
   readonly args: readonly string[];
-  readonly env: Record<string, string>;
+  readonly env: Readonly<Record<string, string>>;
 }
 
-const C_FLAGS = "-O3 -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint";
-const RUST_FLAGS = [
-  "-C target-feature=+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint",
-  `--remap-path-prefix=${ROOT}=/rivet/`,
-  `--remap-path-prefix=${Deno.env.get("CARGO_HOME") ?? `${Deno.env.get("HOME")}/.cargo`}=/cargo`,
-].join(" ");
+class BuildError extends Error {}
 
-async function findToolchain(): Promise<Toolchain> {
-  if (await works("/usr/bin/rustc", ["--print", "sysroot"]) && await works("clang-19", ["--version"])) {
-    return {
-      name: `debian ${await output("/usr/bin/rustc", ["--version"])}`,
-      cargo: "/usr/bin/cargo",
-      args: ["-Zbuild-std=std,panic_abort"],
-      env: {
-        RUSTC: "/usr/bin/rustc",
-        RUSTC_BOOTSTRAP: "1",
-        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: "wasm-ld-19",
-        CC_wasm32_unknown_unknown: "clang-19",
-        AR_wasm32_unknown_unknown: "llvm-ar-19",
-      },
-    };
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** Every file that decides what is built, by name. */
+async function listSources(): Promise<string[]> {
+  const files = ["Cargo.toml", "Cargo.lock", "zstd/Cargo.toml"];
+  async function walk(folder: string): Promise<void> {
+    for await (const entry of Deno.readDir(`${CRATE}/${folder}`)) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory) await walk(path);
+      else if (entry.name.endsWith(".rs")) files.push(path);
+    }
   }
-  const targets = await output("rustup", ["target", "list", "--installed"]).catch(() => "");
-  if (targets.includes(TARGET)) {
-    return {
-      name: `rustup ${await output("rustc", ["--version"])}`,
-      cargo: "cargo",
-      args: [],
-      env: { CC_wasm32_unknown_unknown: "clang", AR_wasm32_unknown_unknown: "llvm-ar" },
-    };
-  }
-  throw new Error(
-    `No compiler for ${TARGET}: apt-get install rustc-web cargo-web rust-web-src clang-19 lld-19 llvm-19, or rustup target add ${TARGET} and clang`,
-  );
-}
-
-async function output(command: string, args: string[]): Promise<string> {
-  const { stdout } = await new Deno.Command(command, { args, stdout: "piped", stderr: "null" }).output();
-  return new TextDecoder().decode(stdout).trim();
-}
-
-async function works(command: string, args: string[]): Promise<boolean> {
-  return await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output().then(
-    (r) => r.success,
-    () => false,
-  );
-}
-
-async function build(toolchain: Toolchain): Promise<Uint8Array> {
-  const { success } = await new Deno.Command(toolchain.cargo, {
-    args: ["build", "--release", "--locked", "--target", TARGET, ...toolchain.args],
-    cwd: `${ROOT}core`,
-    env: { ...toolchain.env, CFLAGS_wasm32_unknown_unknown: C_FLAGS, RUSTFLAGS: RUST_FLAGS },
-    stdout: "inherit",
-    stderr: "inherit",
-  }).output();
-  if (!success) Deno.exit(1);
-  return await Deno.readFile(`${ROOT}core/target/${TARGET}/release/rivet_core.wasm`);
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-/** Every file below a folder, but for what a build leaves, in byte order of the names. */
-async function listSources(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for await (const entry of Deno.readDir(`${ROOT}${folder}`)) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory && entry.name !== "target" && entry.name !== "tests") files.push(...await listSources(path));
-    else if (entry.isFile && /\.(rs|toml|lock)$/.test(entry.name)) files.push(path);
-  }
+  await walk("src");
+  await walk("zstd/src");
   return files.sort();
 }
 
 async function digestSources(): Promise<string> {
   const hash = createHash("sha256");
-  for (const path of await listSources("core")) {
-    hash.update(`${path}\0${sha256(await Deno.readFile(ROOT + path))}\n`);
+  for (const file of await listSources()) {
+    hash.update(`${file}\0${await sha256(await Deno.readFile(`${CRATE}/${file}`))}\n`);
   }
+  hash.update(`${FEATURES}\n${C_FLAGS}\n`);
   return hash.digest("hex");
 }
 
-async function check(rebuild: boolean): Promise<void> {
-  const record = JSON.parse(await Deno.readTextFile(RECORD)) as CoreRecord;
-  const problems: string[] = [];
-  if (record.sources !== await digestSources()) {
-    problems.push("the sources below core/ changed since the core was built");
+async function output(command: string, args: readonly string[]): Promise<string | null> {
+  try {
+    const { success, stdout } = await new Deno.Command(command, { args: [...args], stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : null;
+  } catch {
+    return null;
   }
-  if (record.wasm !== sha256(await Deno.readFile(WASM))) {
-    problems.push("src/core/core.wasm is not the file that was recorded");
-  }
-  if (rebuild && problems.length === 0) {
-    const toolchain = await findToolchain();
-    if (toolchain.name !== record.toolchain) {
-      console.error(`Built with '${record.toolchain}', here is '${toolchain.name}': the bytes are not compared`);
-    } else if (sha256(await build(toolchain)) !== record.wasm) problems.push("building the sources gives another file");
-  }
-  for (const problem of problems) console.error(`${problem}: run \`deno task build:core\``);
-  if (problems.length > 0) Deno.exit(1);
 }
 
-if (Deno.args.includes("--check")) await check(Deno.args.includes("--rebuild"));
-else {
+async function firstOf(commands: readonly string[]): Promise<string | null> {
+  for (const command of commands) if (await output(command, ["--version"]) !== null) return command;
+  return null;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** rustup's target where it is installed; else Debian's compiler, which builds the standard library itself. */
+async function findToolchain(): Promise<Toolchain> {
+  const clang = await firstOf(["clang-19", "clang-20", "clang-18", "clang"]);
+  const ar = await firstOf(["llvm-ar-19", "llvm-ar-20", "llvm-ar-18", "llvm-ar"]);
+  if (clang === null || ar === null) throw new BuildError("clang and llvm-ar are needed to build the core");
+  const clangVersion = (await output(clang, ["--version"]))?.split("\n")[0] ?? "";
+  const env = {
+    [`CC_${TARGET.replaceAll("-", "_")}`]: clang,
+    [`AR_${TARGET.replaceAll("-", "_")}`]: ar,
+    [`CFLAGS_${TARGET.replaceAll("-", "_")}`]: `${C_FLAGS} -ffile-prefix-map=${await cargoHome()}=cargo`,
+    // The seed of a hasher in a dependency: random unless told.
+    CONST_RANDOM_SEED: "rivet",
+  };
+  const libdir = await output("rustc", ["--print", "target-libdir", "--target", TARGET]);
+  if (libdir !== null && await exists(libdir)) {
+    const version = await output("rustc", ["--version"]);
+    return { name: `${version}, ${clangVersion}`, cargo: "cargo", args: [], env };
+  }
+  const linker = await firstOf(["wasm-ld-19", "wasm-ld-20", "wasm-ld-18", "wasm-ld"]);
+  const version = await output("/usr/bin/rustc", ["--version"]);
+  if (version === null || linker === null) {
+    throw new BuildError(
+      "No compiler for WebAssembly was found: `rustup target add wasm32-unknown-unknown`, or on Debian " +
+        "`apt-get install rustc-web cargo-web rust-web-src clang-19 lld-19 llvm-19`",
+    );
+  }
+  return {
+    name: `${version}, ${clangVersion}, own std`,
+    cargo: "/usr/bin/cargo",
+    args: ["-Zbuild-std=std,panic_abort"],
+    env: {
+      ...env,
+      RUSTC: "/usr/bin/rustc",
+      RUSTC_BOOTSTRAP: "1",
+      [`CARGO_TARGET_${TARGET.replaceAll("-", "_").toUpperCase()}_LINKER`]: linker,
+    },
+  };
+}
+
+async function cargoHome(): Promise<string> {
+  const home = Deno.env.get("CARGO_HOME") ?? `${Deno.env.get("HOME")}/.cargo`;
+  return await Deno.realPath(home).catch(() => home);
+}
+
+/** No path of this machine may reach the file: the same sources must give the same bytes anywhere. */
+async function rustFlags(): Promise<string> {
+  const flags = ["-Ctarget-feature=" + FEATURES, `--remap-path-prefix=${await cargoHome()}=cargo`];
+  flags.push(`--remap-path-prefix=${CRATE}=core`);
+  return flags.join("\x1f");
+}
+
+async function build(toolchain: Toolchain): Promise<Uint8Array<ArrayBuffer>> {
+  console.log(`Building with ${toolchain.name}`);
+  const { success } = await new Deno.Command(toolchain.cargo, {
+    cwd: CRATE,
+    args: ["build", "--release", "--locked", "--target", TARGET, ...toolchain.args],
+    env: { ...toolchain.env, CARGO_ENCODED_RUSTFLAGS: await rustFlags() },
+  }).spawn().status;
+  if (!success) throw new BuildError("The build failed");
+  return await Deno.readFile(`${CRATE}/target/${TARGET}/release/rivet_core.wasm`);
+}
+
+async function buildAndNote(): Promise<void> {
   const toolchain = await findToolchain();
+  const sources = await digestSources();
   const wasm = await build(toolchain);
+  if (await digestSources() !== sources) throw new BuildError("The sources changed while they were built");
+  const note: Note = { sources, wasm: await sha256(wasm), bytes: wasm.length, toolchain: toolchain.name };
   await Deno.writeFile(WASM, wasm);
-  const record: CoreRecord = { sources: await digestSources(), wasm: sha256(wasm), toolchain: toolchain.name };
-  await Deno.writeTextFile(RECORD, `${JSON.stringify(record, null, 2)}\n`);
-  console.log(`src/core/core.wasm: ${(wasm.length / (1 << 20)).toFixed(1)} MB, ${toolchain.name}`);
+  await Deno.writeTextFile(NOTE, JSON.stringify(note, null, 2) + "\n");
+  console.log(`src/core/core.wasm: ${wasm.length} bytes, sha256 ${note.wasm}`);
+}
+
+async function check(rebuild: boolean): Promise<void> {
+  const note = JSON.parse(await Deno.readTextFile(NOTE)) as Note;
+  if (await digestSources() !== note.sources) {
+    throw new BuildError("src/core/core.wasm was built from other sources: run `deno task build:core`");
+  }
+  if (await sha256(await Deno.readFile(WASM)) !== note.wasm) {
+    throw new BuildError(
+      "src/core/core.wasm is not the file that src/core/core.json tells of: run `deno task build:core`",
+    );
+  }
+  if (rebuild) await compareRebuilt(note);
+  console.log("src/core/core.wasm belongs to the sources of core/");
+}
+
+/** Another compiler makes other bytes, so only the recorded one proves anything. */
+async function compareRebuilt(note: Note): Promise<void> {
+  const toolchain = await findToolchain();
+  if (toolchain.name !== note.toolchain) {
+    throw new BuildError(`The core was built with '${note.toolchain}', here is '${toolchain.name}'`);
+  }
+  const digest = await sha256(await build(toolchain));
+  if (digest !== note.wasm) {
+    throw new BuildError(`The rebuilt core has sha256 ${digest}, the committed one ${note.wasm}`);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    if (Deno.args.includes("--check")) await check(Deno.args.includes("--rebuild"));
+    else await buildAndNote();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
 }

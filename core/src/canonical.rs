@@ -153,6 +153,7 @@ pub fn checksum(logical: &Logical, array: &ArrayRef) -> u64 {
     }
 }
 
+#[inline(never)]
 fn sum<T: ArrowPrimitiveType>(array: &ArrayRef, hash: impl Fn(T::Native) -> u64) -> u64 {
     let values: &PrimitiveArray<T> = array.as_primitive();
     match values.nulls() {
@@ -167,6 +168,7 @@ fn sum<T: ArrowPrimitiveType>(array: &ArrayRef, hash: impl Fn(T::Native) -> u64)
     }
 }
 
+#[inline(never)]
 fn sum_bytes(offsets: &[i32], data: &[u8], nulls: Option<&NullBuffer>) -> u64 {
     let hash = |row: usize| {
         let value = data.get(offsets[row] as usize..offsets[row + 1] as usize);

@@ -1,7 +1,7 @@
 //! One loop a column: the fields of a block of rows become values in the column's buffer.
 //! What a wire form can become is decided here, in one place; a pair that is not listed is refused when the encoder opens.
 
-use arrow_buffer::{NullBufferBuilder, i256};
+use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, i256};
 
 use crate::calendar::{push_date, push_time, push_timestamp};
 use crate::column::{Bytes, ColumnBuffer, Store};
@@ -276,7 +276,7 @@ fn decode_values(wire: &Wire, zero_is_null: bool, fields: Fields<'_>, out: &mut 
                 Wire::Text => text::parse_bool,
                 _ => pg_binary::parse_bool,
             };
-            each.run(parse, |value| bits.append(value))
+            each.bits(bits, parse)
         }
         Store::I16(values) => match wire {
             Wire::Int2 => each.fixed(values, pg_binary::parse_int2),
@@ -309,8 +309,8 @@ fn decode_values(wire: &Wire, zero_is_null: bool, fields: Fields<'_>, out: &mut 
         Store::I128(values) => decode_i128(wire, logical, each, values),
         Store::I256(values) => decode_i256(wire, logical, each, values),
         Store::Uuid(bytes) => match wire {
-            Wire::Uuid => each.run(pg_binary::parse_uuid, |value| bytes.extend_from_slice(&value)),
-            _ => each.run(text::parse_uuid, |value| bytes.extend_from_slice(&value)),
+            Wire::Uuid => each.uuids(bytes, pg_binary::parse_uuid),
+            _ => each.uuids(bytes, text::parse_uuid),
         },
         Store::Bytes(bytes) => decode_bytes(wire, logical, each, bytes),
         Store::List { .. } => Ok(()),
@@ -518,6 +518,7 @@ fn read_f32(wire: &Wire) -> Box<dyn Fn(&[u8]) -> Parsed<f32>> {
 }
 
 /// The loop over a block's fields: NULLs, zero dates and refusals are the same for every type.
+/// Each type's loop is a function of its own: the engine then optimizes only those that a table needs.
 struct Each<'a> {
     fields: Fields<'a>,
     nulls: &'a mut NullBufferBuilder,
@@ -564,10 +565,20 @@ impl Each<'_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn fixed<T: Default>(self, values: &mut Vec<T>, parse: impl Fn(&[u8]) -> Parsed<T>) -> Decoded {
         values.reserve(self.fields.lengths.len());
         self.run(parse, |value| values.push(value))
+    }
+
+    #[inline(never)]
+    fn bits(self, bits: &mut BooleanBufferBuilder, parse: fn(&[u8]) -> Parsed<bool>) -> Decoded {
+        self.run(parse, |value| bits.append(value))
+    }
+
+    #[inline(never)]
+    fn uuids(self, bytes: &mut Vec<u8>, parse: fn(&[u8]) -> Parsed<[u8; 16]>) -> Decoded {
+        self.run(parse, |value| bytes.extend_from_slice(&value))
     }
 
     /// Values that are a part of their wire bytes, copied as they are.
@@ -579,7 +590,7 @@ impl Each<'_> {
         })
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn written(self, bytes: &mut Bytes, write: impl Fn(&[u8], &mut Vec<u8>) -> Parsed<()>) -> Decoded {
         let Each { fields, nulls, .. } = self;
         bytes.offsets.reserve(fields.lengths.len());
