@@ -2,13 +2,18 @@
 
 export interface Block {
   readonly index: number;
+  /** Belongs to the reader until it gives the block back. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Nothing follows. The only block of an empty body is empty. */
   readonly isLast: boolean;
+  /** The bytes are not needed any more: their memory becomes a later block. */
+  release(): void;
 }
 
-/** Stores take 10,000 blocks at most, so blocks grow: with 8 MiB at first, an object may have 8 TiB. */
-const BLOCKS_PER_SIZE = 1_000;
+/** Stores take 10,000 blocks at most and 5 GiB in each, so blocks grow: with 5 MiB at first, an object may have 7 TiB. */
+const BLOCKS_PER_SIZE = 950;
+
+const FIRST_BYTES = 64 << 10;
 
 /** The size of the `index`-th block, counted from 0. */
 export function blockBytesAt(index: number, firstBytes: number): number {
@@ -17,34 +22,47 @@ export function blockBytesAt(index: number, firstBytes: number): number {
 
 /** A block is handed out once it is known whether another follows; each byte is copied once. */
 export async function* toBlocks(body: AsyncIterable<Uint8Array>, firstBytes: number): AsyncGenerator<Block> {
+  const free: Uint8Array<ArrayBuffer>[] = [];
   let index = 0;
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
+  let held: Uint8Array<ArrayBuffer> | null = null;
+  let filled = 0;
+  const toBlock = (isLast: boolean): Block => {
+    const whole = held;
+    const bytes = whole?.subarray(0, filled) ?? new Uint8Array();
+    return { index, bytes, isLast, release: () => whole !== null && free.push(whole) };
+  };
   for await (let chunk of body) {
     while (chunk.length > 0) {
-      const room = blockBytesAt(index, firstBytes) - heldBytes;
-      if (room === 0) {
-        yield { index, bytes: join(held, heldBytes), isLast: false };
+      const size = blockBytesAt(index, firstBytes);
+      if (filled === size) {
+        yield toBlock(false);
         index++;
-        held = [];
-        heldBytes = 0;
+        held = null;
+        filled = 0;
         continue;
       }
-      const taken = chunk.subarray(0, room);
-      held.push(taken);
-      heldBytes += taken.length;
+      held ??= takeFree(free, size) ?? new Uint8Array(Math.min(size, FIRST_BYTES));
+      if (filled === held.length) held = grow(held, size);
+      const taken = chunk.subarray(0, held.length - filled);
+      held.set(taken, filled);
+      filled += taken.length;
       chunk = chunk.subarray(taken.length);
     }
   }
-  yield { index, bytes: join(held, heldBytes), isLast: true };
+  yield toBlock(true);
 }
 
-function join(chunks: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.length;
+/** Most objects are small: memory is taken as it is needed. */
+function grow(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.min(size, bytes.length * 4));
+  larger.set(bytes);
+  return larger;
+}
+
+/** Memory of the right size; what is left from smaller blocks is let go. */
+function takeFree(free: Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> | undefined {
+  while (free.length > 0) {
+    const bytes = free.pop()!;
+    if (bytes.length === size) return bytes;
   }
-  return joined;
 }

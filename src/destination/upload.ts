@@ -28,7 +28,8 @@ export interface UploadOptions {
   readonly wholeBytesMax: number;
 }
 
-const BLOCK_BYTES = 8 << 20;
+/** The least that S3 takes. */
+export const BLOCK_BYTES = 5 << 20;
 
 /** Control files are small and their size is known: they always go in one request. */
 export function uploadOptions(put: PutOptions, oneshotBudgetMb: number, open: OpenOptions): UploadOptions {
@@ -89,7 +90,11 @@ async function uploadBlocks<Part>(
       signal.throwIfAborted();
       const part = translate(() => target.putBlock(block, signal));
       sent.push(part);
-      const done = part.catch((error) => stop.abort(error)).finally(() => inFlight.delete(done));
+      const done: Promise<unknown> = part.catch((error) => stop.abort(error)).finally(() => {
+        inFlight.delete(done);
+        // Only when the store has answered: a client that gave up may still read it.
+        if (!signal.aborted) block.release();
+      });
       inFlight.add(done);
       if (block.isLast) break;
     }
