@@ -29,6 +29,8 @@ export function connectS3(location: S3Location, options: OpenOptions): S3Client 
     // Bodies are sent as they are and carry their checksum as a header: not every server takes aws-chunked.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
+    // Blocks are small enough to send without asking first, which would cost a way there and back for each.
+    expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,

@@ -277,7 +277,7 @@ function toRequest(task: Task, slice: Slice, template: Template, clean: boolean)
     encoder: template.encoder,
     keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,
     extension: extensionOf(format.kind, format.codec),
-    contentType: format.kind === "parquet" ? "application/vnd.apache.parquet" : "text/csv",
+    contentType: contentTypeOf(format.kind, format.codec),
     // A stream without rows still tells its reader the columns.
     emptyFile: task.export.destination.kind === "stdout",
     clean,
@@ -301,4 +301,10 @@ function sliceName(slice: Slice): string {
 function extensionOf(kind: "parquet" | "csv", codec: string): string {
   if (kind === "parquet") return ".parquet";
   return codec === "gzip" ? ".csv.gz" : codec === "zstd" ? ".csv.zst" : ".csv";
+}
+
+/** What the stored bytes are; a store must not take a compressed file for one that it should unpack on the way out. */
+function contentTypeOf(kind: "parquet" | "csv", codec: string): string {
+  if (kind === "parquet") return "application/vnd.apache.parquet";
+  return codec === "gzip" ? "application/gzip" : codec === "zstd" ? "application/zstd" : "text/csv; charset=utf-8";
 }
