@@ -3,6 +3,7 @@
 export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
 export { type ExpectedObject, findDamage, listByKey } from "./check.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
+export { type DestinationNeeds, destinationNeeds } from "./needs.ts";
 export { openDestination, withCredentials } from "./open.ts";
 export type { OpenOptions } from "./options.ts";
 export {
