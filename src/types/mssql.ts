@@ -227,7 +227,10 @@ function toChanges(column: OverridableColumn, type: LogicalType): More | null {
     case "json":
       return type.kind === "json" ? {} : null;
     default:
-      if (type.kind === "uuid" && column.wire === "bytes") return { fidelity: "compatible" };
+      // Sixteen bytes are a UUID; of other lengths some value would not be.
+      if (type.kind === "uuid") {
+        return /^(var)?binary\(16\)/.test(column.nativeType.toLowerCase()) ? { fidelity: "compatible" } : null;
+      }
       return type.kind === "binary" && column.wire === "bytes" ? {} : null;
   }
 }
