@@ -106,6 +106,9 @@ export function translateLogin(error: ServerError, where: string): RivetError {
   });
 }
 
+const CONFLICT_CURE =
+  "Run the same command again; on a replica, raise max_standby_streaming_delay or switch hot_standby_feedback on";
+
 interface Meaning extends Pick<RivetErrorOptions, "retry" | "retryDelayMs" | "cure"> {
   readonly code: ErrorCode;
 }
@@ -139,11 +142,11 @@ function meaningOf(error: ServerError): Meaning {
     // A serialization failure, and on a replica a conflict with what it replays: the next picture may go through.
     case "40001":
     case "40P01":
-      return fatal ? { code: "RIVET_SOURCE_CONNECTION_LOST", retry: "reconnect" } : {
+      return fatal ? { code: "RIVET_SOURCE_CONNECTION_LOST", retry: "reconnect", cure: CONFLICT_CURE } : {
         code: "RIVET_SOURCE_QUERY_FAILED",
         retry: "same_connection",
         retryDelayMs: SAME_CONNECTION_DELAY_MS,
-        cure: "On a replica, raise max_standby_streaming_delay or switch hot_standby_feedback on; otherwise try again",
+        cure: CONFLICT_CURE,
       };
     // Shut down, crashed, starting; and ended for having waited too long inside a transaction.
     case "57P01":

@@ -1,4 +1,4 @@
-// The stream that npm:pg speaks over. For the rows of a slice the channel below it is lent out, so that their bytes
+// A channel dressed as a socket of Node's, for npm:pg and node:tls to speak over. For the rows of a slice the channel below it is lent out, so that their bytes
 // go from the socket into the core's memory and never become a JavaScript value.
 
 import { Duplex } from "node:stream";
@@ -7,12 +7,14 @@ import type { Channel } from "./channel.ts";
 
 const READ_BYTES = 64 * 1024;
 
-/** An open channel dressed as the socket npm:pg expects. */
-export class PgSocket extends Duplex {
+/** An open channel as the socket npm:pg and node:tls expect. */
+export class ChannelSocket extends Duplex {
   readonly #channel: Channel;
   readonly #buffer = new Uint8Array(READ_BYTES);
   /** The read that waits into the buffer; what it brings goes to whoever holds the channel then. */
   #pending: Promise<number | null> | null = null;
+  /** What that read brought and the borrower has not taken yet. */
+  #rest = new Uint8Array(0);
   #pumping = false;
   #lent = false;
   /** The server closed the connection, or it broke. */
@@ -90,16 +92,24 @@ export class PgSocket extends Duplex {
     invariant(!this.#lent, "the connection is lent out twice");
     this.#lent = true;
     return {
-      read: async (into) => {
-        if (this.#pending === null) return await this.#channel.read(into);
-        const count = await this.#pending;
-        this.#pending = null;
-        if (count !== null) into.set(this.#buffer.subarray(0, count));
-        return count;
-      },
+      read: (into) => this.#readLent(into),
       write: (bytes) => this.#channel.write(bytes),
       close: () => this.destroy(),
     };
+  }
+
+  async #readLent(into: Uint8Array): Promise<number | null> {
+    if (this.#pending !== null) {
+      const count = await this.#pending;
+      this.#pending = null;
+      if (count === null) return null;
+      this.#rest = this.#buffer.subarray(0, count);
+    }
+    if (this.#rest.length === 0) return await this.#channel.read(into);
+    const taken = this.#rest.subarray(0, into.length);
+    into.set(taken);
+    this.#rest = this.#rest.subarray(taken.length);
+    return taken.length;
   }
 
   /** Takes the channel back; everything it was lent for has been read to its end. */
