@@ -60,14 +60,19 @@ Deno.test("a folder, a missing folder and a file in the folder's place are refus
 async function canRunUnprivileged(): Promise<boolean> {
   if (Deno.uid() !== 0) return true;
   const read = `Deno.readTextFileSync(${JSON.stringify(fromFileUrl(import.meta.url))})`;
-  return await new Deno.Command(Deno.execPath(), {
+  const command = new Deno.Command(Deno.execPath(), {
     args: ["eval", "--quiet", read],
     uid: 65534,
     gid: 65534,
     env: { DENO_DIR: "/tmp", HOME: "/tmp" },
     stdout: "null",
     stderr: "null",
-  }).output().then((result) => result.success, () => false);
+  });
+  try {
+    return (await command.output()).success;
+  } catch {
+    return false;
+  }
 }
 
 const unprivileged = { ignore: !await canRunUnprivileged() };
