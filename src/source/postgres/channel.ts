@@ -171,8 +171,8 @@ function nodeChannel(secure: TLSSocket, raw: ChannelSocket): Channel {
     failure = error;
     wake();
   });
-  // The end of a connection that breaks is told by the socket below alone; what it brought before comes first.
-  raw.once("close", () => setTimeout(end));
+  // The end of a connection that breaks is told by the socket below alone; what it brought before lies here already.
+  raw.once("close", end);
   return {
     read: async (into) => {
       while (rest === null) {

@@ -7,7 +7,7 @@ import type { ServerConnection, SessionLimits } from "../source.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { connectionLost, isServerError, translateLogin, translateServer } from "./error.ts";
 import { toCancelRequest } from "./message.ts";
-import { PgSocket } from "./socket.ts";
+import { ChannelSocket } from "./socket.ts";
 
 /** A column of a row description. */
 export interface ResultField {
@@ -58,7 +58,7 @@ export async function openSession(server: ServerConnection, limits: SessionLimit
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), limits.connectTimeoutMs);
   try {
-    const socket = new PgSocket(await openChannel(server, deadline.signal));
+    const socket = new ChannelSocket(await openChannel(server, deadline.signal));
     const stop = () => socket.destroy();
     deadline.signal.addEventListener("abort", stop, { once: true });
     try {
@@ -71,7 +71,7 @@ export async function openSession(server: ServerConnection, limits: SessionLimit
   }
 }
 
-async function login(server: ServerConnection, socket: PgSocket, signal: AbortSignal): Promise<Session> {
+async function login(server: ServerConnection, socket: ChannelSocket, signal: AbortSignal): Promise<Session> {
   const { default: pg } = await import("pg");
   const client = new pg.Client({
     host: server.host,
@@ -116,7 +116,7 @@ function noPassword(where: string): RivetError {
   });
 }
 
-function translateStart(error: unknown, socket: PgSocket, where: string, signal: AbortSignal): RivetError {
+function translateStart(error: unknown, socket: ChannelSocket, where: string, signal: AbortSignal): RivetError {
   if (isServerError(error)) return translateLogin(error, where);
   const message = signal.aborted
     ? "The server did not finish the login in time"
@@ -134,7 +134,7 @@ function translateStart(error: unknown, socket: PgSocket, where: string, signal:
 function toSession(
   server: ServerConnection,
   client: Client,
-  socket: PgSocket,
+  socket: ChannelSocket,
   where: string,
   serverVersion: string,
 ): Session {
