@@ -52,6 +52,7 @@ hostssl   all plain_only all reject
 host      all md5_only   all md5
 host      all all        127.0.0.1/32 scram-sha-256
 host      all all        ::1/128      scram-sha-256
+host      replication all 127.0.0.1/32 scram-sha-256
 `;
 
 /** The shared server of a major; 18 speaks TLS, 12 does not. Null where the platform has no such package. */
@@ -109,6 +110,15 @@ export async function withDatabase(server: PostgresServer, body: (db: TestDataba
 
 /** Runs statements on a connection of their own; the rows of the last one, every value as text. */
 export async function runSql(connection: ServerConnection, sql: string): Promise<(string | null)[][]> {
+  return await withClient(connection, async (client) => {
+    const result = await client.query({ text: sql, rowMode: "array" });
+    const last = Array.isArray(result) ? result.at(-1) : result;
+    return (last?.rows ?? []) as (string | null)[][];
+  });
+}
+
+/** A client of npm:pg, every value as text, for what happens beside a source. */
+export async function withClient<T>(connection: ServerConnection, body: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     host: connection.host,
     port: connection.port,
@@ -122,9 +132,7 @@ export async function runSql(connection: ServerConnection, sql: string): Promise
   client.on("error", () => {});
   await client.connect();
   try {
-    const result = await client.query({ text: sql, rowMode: "array" });
-    const last = Array.isArray(result) ? result.at(-1) : result;
-    return (last?.rows ?? []) as (string | null)[][];
+    return await body(client);
   } finally {
     await client.end();
   }
@@ -199,13 +207,47 @@ async function startPostgres(
   await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "60", "start"], { ...user, cwd: home });
 
   const pid = Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
-  await watch(pid, home);
+  await endWithUs(pid, home);
   const connection = { host: "127.0.0.1", port, user: "postgres", password: PASSWORD, database: "postgres", tls: null };
   const server: PostgresServer = { major, port, connection, log, pid };
   for (const role of ["tls_only", "plain_only"]) {
     await runSql(connection, `CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD '${PASSWORD.replaceAll("'", "''")}'`);
   }
   return server;
+}
+
+/** A copy of a running server that follows it, read-only, and lets nothing it replays wait for a reader. */
+export async function openReplica(primary: PostgresServer): Promise<PostgresServer> {
+  const binaries = await findBinaries(primary.major);
+  if (binaries === null) throw new Error("no server package for this platform");
+  const home = await Deno.makeTempDir({ prefix: "rivet-postgres-" });
+  const user = Deno.uid() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
+  if (user.uid !== undefined) await Deno.chown(home, user.uid, user.gid);
+  const { pgCtl } = await readableBinaries(binaries, home, user);
+  const data = `${home}/data`;
+  const source = (await runSql(primary.connection, "SHOW data_directory"))[0]![0]!;
+  const label = await withClient(primary.connection, async (client) => {
+    await client.query("SELECT pg_backup_start('test', true)");
+    // Files may vanish while they are copied; what is missing then comes with the log.
+    await new Deno.Command("cp", { args: ["-R", source, data], ...user, stderr: "null" }).output();
+    const result = await client.query("SELECT labelfile FROM pg_backup_stop(false)");
+    return result.rows[0].labelfile as string;
+  });
+  const { host, port: primaryPort, password } = primary.connection;
+  const port = await freePort();
+  const follow = `host=${host} port=${primaryPort} user=postgres password='${password!.replaceAll("'", "\\'")}'`;
+  const settings = { port, primary_conninfo: follow, max_standby_streaming_delay: 0, wal_receiver_status_interval: 1 };
+  const lines = Object.entries(settings).map(([k, v]) =>
+    `${k} = '${String(v).replaceAll("\\", "\\\\").replaceAll("'", "''")}'\n`
+  );
+  await Deno.writeTextFile(`${data}/postgresql.conf`, lines.join(""), { append: true });
+  await writeFiles(data, user, { backup_label: label, "standby.signal": "" });
+  await Deno.remove(`${data}/postmaster.pid`);
+  const log = `${home}/server.log`;
+  await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "60", "start"], { ...user, cwd: home });
+  const pid = Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
+  await endWithUs(pid, home);
+  return { major: primary.major, port, connection: { ...primary.connection, port }, log, pid };
 }
 
 /** The package itself, or a copy of it where the unprivileged user may not read it. */
@@ -230,14 +272,15 @@ async function writeFiles(
   }
 }
 
-/** Leaves a small shell behind that ends the server once this process is gone, however it went. */
-async function watch(pid: number, home: string): Promise<void> {
+/** Leaves a small shell behind that ends a server and its folder once this process is gone, however it went. */
+export async function endWithUs(pid: number, home: string): Promise<void> {
   const wait = `while kill -0 ${Deno.pid} 2>/dev/null && kill -0 ${pid} 2>/dev/null; do sleep 1; done`;
   const end = `kill -INT ${pid} 2>/dev/null; while kill -0 ${pid} 2>/dev/null; do sleep 0.2; done; rm -rf '${home}'`;
   await must("sh", ["-c", `(${wait}; ${end}) >/dev/null 2>&1 </dev/null &`], { stdout: "null", stderr: "null" });
 }
 
-async function must(command: string, args: string[], options: Deno.CommandOptions): Promise<void> {
+/** Runs a command to its end; a failure is an error. */
+export async function must(command: string, args: string[], options: Deno.CommandOptions): Promise<void> {
   const piped = { stdout: "null", stderr: "null", ...options } as const;
   const output = await new Deno.Command(command, { args, ...piped }).output();
   if (!output.success) throw new Error(`${command} ${args.join(" ")} ended with ${output.code}`);
@@ -251,7 +294,7 @@ function tempRoot(): string {
   return (Deno.env.get("TMPDIR") ?? "/tmp").replace(/\/$/, "");
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
