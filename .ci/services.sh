@@ -6,7 +6,7 @@ if [[ $(id -u) != 0 ]]; then exec sudo -E bash "$0"; fi
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends mariadb-server
+apt-get install -qq -y --no-install-recommends mariadb-server pgbouncer
 # OpenStack Swift speaks S3 and checks what it is sent.
 apt-get install -qq -y --no-install-recommends swift-proxy swift-account swift-container swift-object memcached
 # Azurite is an npm package with a lock of its own: downloaded here, so that no test waits for it.
