@@ -35,11 +35,7 @@ pub fn to_date(days: i64) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * month_index + 2) / 5 + 1) as u32;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    } as u32;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 } as u32;
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -175,10 +171,7 @@ mod tests {
         push_date(&mut out, -719_528 - 1);
         out.push(b' ');
         push_date(&mut out, 2_932_897);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "1969-12-31T23:59:59.999999Z -0001-12-31 +10000-01-01"
-        );
+        assert_eq!(String::from_utf8(out).unwrap(), "1969-12-31T23:59:59.999999Z -0001-12-31 +10000-01-01");
     }
 
     #[test]

@@ -44,12 +44,7 @@ pub fn push_canonical(out: &mut Vec<u8>, logical: &Logical, array: &ArrayRef, ro
             out.extend_from_slice(&array.as_primitive::<Time64NanosecondType>().value(row).to_le_bytes());
         }
         Logical::Timestamp { unit: Unit::Us, .. } => {
-            out.extend_from_slice(
-                &array
-                    .as_primitive::<TimestampMicrosecondType>()
-                    .value(row)
-                    .to_le_bytes(),
-            );
+            out.extend_from_slice(&array.as_primitive::<TimestampMicrosecondType>().value(row).to_le_bytes());
         }
         Logical::Timestamp { unit: Unit::Ns, .. } => {
             out.extend_from_slice(&array.as_primitive::<TimestampNanosecondType>().value(row).to_le_bytes());
@@ -157,10 +152,7 @@ pub fn checksum(logical: &Logical, array: &ArrayRef) -> u64 {
 fn sum<T: ArrowPrimitiveType>(array: &ArrayRef, hash: impl Fn(T::Native) -> u64) -> u64 {
     let values: &PrimitiveArray<T> = array.as_primitive();
     match values.nulls() {
-        None => values
-            .values()
-            .iter()
-            .fold(0, |sum, value| sum.wrapping_add(hash(*value))),
+        None => values.values().iter().fold(0, |sum, value| sum.wrapping_add(hash(*value))),
         Some(nulls) => values.values().iter().zip(nulls.iter()).fold(0, |sum, (value, valid)| {
             let hashed = hash(*value);
             if valid { sum.wrapping_add(hashed) } else { sum }
@@ -219,11 +211,7 @@ mod tests {
     fn inlined_hashes_equal_the_library() {
         for value in [0u64, 1, 42, u64::MAX, 0x0123_4567_89ab_cdef, 1 << 63] {
             assert_eq!(hash_8(value), xxh3_64(&value.to_le_bytes()), "{value:x}");
-            assert_eq!(
-                hash_4(value as u32),
-                xxh3_64(&(value as u32).to_le_bytes()),
-                "{value:x}"
-            );
+            assert_eq!(hash_4(value as u32), xxh3_64(&(value as u32).to_le_bytes()), "{value:x}");
         }
     }
 }

@@ -24,10 +24,7 @@ pub struct Bytes {
 
 impl Bytes {
     fn new() -> Self {
-        Bytes {
-            offsets: vec![0],
-            data: Vec::new(),
-        }
+        Bytes { offsets: vec![0], data: Vec::new() }
     }
 
     /// Closes the value that was just appended to `data`.
@@ -50,10 +47,7 @@ pub enum Store {
     I256(Vec<i256>),
     Uuid(Vec<u8>),
     Bytes(Bytes),
-    List {
-        offsets: Vec<i32>,
-        items: Box<ColumnBuffer>,
-    },
+    List { offsets: Vec<i32>, items: Box<ColumnBuffer> },
 }
 
 /// The values of one column that were decoded and not yet written.
@@ -80,16 +74,9 @@ impl ColumnBuffer {
             Logical::String | Logical::Json | Logical::Enum | Logical::Interval | Logical::Binary => {
                 Store::Bytes(Bytes::new())
             }
-            Logical::List(item) => Store::List {
-                offsets: vec![0],
-                items: Box::new(ColumnBuffer::new(item)),
-            },
+            Logical::List(item) => Store::List { offsets: vec![0], items: Box::new(ColumnBuffer::new(item)) },
         };
-        ColumnBuffer {
-            logical: logical.clone(),
-            store,
-            nulls: NullBufferBuilder::new(0),
-        }
+        ColumnBuffer { logical: logical.clone(), store, nulls: NullBufferBuilder::new(0) }
     }
 
     /// Takes the values out as an Arrow array; the buffer is empty afterwards. Fails when text is not UTF-8.
@@ -178,14 +165,23 @@ fn to_text(
     data: Vec<u8>,
     nulls: Option<arrow_buffer::NullBuffer>,
 ) -> Result<StringArray> {
-    let is_boundary = |at: &i32| data.get(*at as usize).is_none_or(|byte| (*byte as i8) >= -0x40);
-    if simdutf8::basic::from_utf8(&data).is_err() || !offsets.iter().all(is_boundary) {
+    if !is_text(&offsets, &data) {
         return Err(bad_text(name, &offsets, &data));
     }
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     // SAFETY: the bytes are valid UTF-8 and every offset is a character boundary inside them, as checked above.
     #[allow(unsafe_code)]
     Ok(unsafe { StringArray::new_unchecked(offsets, Buffer::from_vec(data), nulls) })
+}
+
+/// A function of its own, small and hot.
+#[inline(never)]
+fn is_text(offsets: &[i32], data: &[u8]) -> bool {
+    if data.is_ascii() {
+        return true;
+    }
+    let is_boundary = |at: &i32| data.get(*at as usize).is_none_or(|byte| (*byte as i8) >= -0x40);
+    simdutf8::basic::from_utf8(data).is_ok() && offsets.iter().all(is_boundary)
 }
 
 fn bad_text(name: &str, offsets: &[i32], data: &[u8]) -> CoreError {
@@ -203,11 +199,7 @@ fn bad_text(name: &str, offsets: &[i32], data: &[u8]) -> CoreError {
 /// The Arrow type a logical type is stored as.
 pub fn to_arrow(logical: &Logical) -> DataType {
     let unit = |unit: &Unit| {
-        if *unit == Unit::Us {
-            TimeUnit::Microsecond
-        } else {
-            TimeUnit::Nanosecond
-        }
+        if *unit == Unit::Us { TimeUnit::Microsecond } else { TimeUnit::Nanosecond }
     };
     match logical {
         Logical::Bool => DataType::Boolean,
@@ -248,19 +240,11 @@ fn with_extension(field: Field, logical: &Logical, mut metadata: HashMap<String,
 }
 
 fn to_item_field(item: &Logical) -> FieldRef {
-    Arc::new(with_extension(
-        Field::new("item", to_arrow(item), true),
-        item,
-        HashMap::new(),
-    ))
+    Arc::new(with_extension(Field::new("item", to_arrow(item), true), item, HashMap::new()))
 }
 
 /// The Arrow field of a column: always nullable, with its metadata and extension type.
 pub fn to_field(spec: &ColumnSpec, logical: &Logical) -> Field {
-    let metadata = spec
-        .metadata
-        .iter()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let metadata = spec.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     with_extension(Field::new(&spec.name, to_arrow(logical), true), logical, metadata)
 }

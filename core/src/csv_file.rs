@@ -41,13 +41,7 @@ impl CsvOptions {
                 return Err(CoreError::new(FORMAT_UNSUPPORTED, message).cure("use one ASCII character"));
             }
         };
-        Ok(CsvOptions {
-            codec,
-            level,
-            delimiter,
-            header: header.unwrap_or(true),
-            null,
-        })
+        Ok(CsvOptions { codec, level, delimiter, header: header.unwrap_or(true), null })
     }
 }
 
@@ -66,9 +60,11 @@ pub struct CsvFiles {
     stream: Option<Stream>,
     line: Vec<u8>,
     cell: Vec<u8>,
-    /// Bytes given to the compressor since it last showed what they became.
-    ratio: f64,
+    /// What was given to the compressor in all, and when it last let something out.
     raw_bytes: u64,
+    raw_bytes_out: u64,
+    /// Bytes that came out for each that went in; a guess until the first came out.
+    ratio: f64,
 }
 
 impl CsvFiles {
@@ -81,8 +77,9 @@ impl CsvFiles {
             stream: None,
             line: Vec::new(),
             cell: Vec::new(),
-            ratio: 1.0,
             raw_bytes: 0,
+            raw_bytes_out: 0,
+            ratio: 0.5,
         }
     }
 
@@ -98,8 +95,7 @@ impl CsvFiles {
                     self.line.push(self.options.delimiter);
                 }
                 if column.is_null(row) {
-                    self.line
-                        .extend_from_slice(self.options.null.as_deref().unwrap_or_default().as_bytes());
+                    self.line.extend_from_slice(self.options.null.as_deref().unwrap_or_default().as_bytes());
                     continue;
                 }
                 self.cell.clear();
@@ -113,9 +109,7 @@ impl CsvFiles {
 
     /// The file's size if it were closed now: what came out, and what the compressor still holds.
     pub fn file_bytes_estimated(&self) -> u64 {
-        self.output
-            .file_bytes()
-            .max((self.raw_bytes as f64 * self.ratio) as u64)
+        self.output.file_bytes().max((self.raw_bytes as f64 * self.ratio) as u64)
     }
 
     pub fn close_file(&mut self) -> Result<()> {
@@ -126,18 +120,13 @@ impl CsvFiles {
             }
             Some(Stream::Zstd(mut context)) => loop {
                 let mut piece = Vec::with_capacity(OUT_BYTES);
-                let left = context
-                    .end_stream(&mut OutBuffer::around(&mut piece))
-                    .map_err(to_error)?;
+                let left = context.end_stream(&mut OutBuffer::around(&mut piece)).map_err(to_error)?;
                 self.output.write_all(&piece)?;
                 if left == 0 {
                     break;
                 }
             },
             Some(Stream::Plain) | None => {}
-        }
-        if self.raw_bytes > 0 {
-            self.ratio = self.output.file_bytes() as f64 / self.raw_bytes as f64;
         }
         Ok(())
     }
@@ -147,6 +136,7 @@ impl CsvFiles {
             return Ok(());
         }
         self.raw_bytes = 0;
+        self.raw_bytes_out = 0;
         self.stream = Some(match self.options.codec {
             Codec::Gzip => {
                 let level = u32::try_from(self.options.level.unwrap_or(6)).unwrap_or(6).min(9);
@@ -157,9 +147,7 @@ impl CsvFiles {
                     .ok_or_else(|| CoreError::new(CONVERTER, "A compression context cannot be created"))?;
                 let level = CParameter::CompressionLevel(self.options.level.unwrap_or(3));
                 context.set_parameter(level).map_err(to_error)?;
-                context
-                    .set_parameter(CParameter::ChecksumFlag(true))
-                    .map_err(to_error)?;
+                context.set_parameter(CParameter::ChecksumFlag(true)).map_err(to_error)?;
                 Stream::Zstd(context)
             }
             _ => Stream::Plain,
@@ -177,21 +165,25 @@ impl CsvFiles {
     }
 
     fn flush_line(&mut self) -> Result<()> {
-        self.raw_bytes += self.line.len() as u64;
+        let before = self.output.file_bytes();
         match &mut self.stream {
             Some(Stream::Gzip(encoder)) => encoder.write_all(&self.line)?,
             Some(Stream::Zstd(context)) => {
                 let mut input = InBuffer::around(&self.line);
                 while input.pos() < self.line.len() {
                     let mut piece = Vec::with_capacity(OUT_BYTES);
-                    context
-                        .compress_stream(&mut OutBuffer::around(&mut piece), &mut input)
-                        .map_err(to_error)?;
+                    context.compress_stream(&mut OutBuffer::around(&mut piece), &mut input).map_err(to_error)?;
                     self.output.write_all(&piece)?;
                 }
             }
             Some(Stream::Plain) => self.output.write_all(&self.line)?,
             None => {}
+        }
+        self.raw_bytes += self.line.len() as u64;
+        let after = self.output.file_bytes();
+        if after > before {
+            self.raw_bytes_out = self.raw_bytes;
+            self.ratio = after as f64 / self.raw_bytes as f64;
         }
         self.line.clear();
         Ok(())
@@ -199,10 +191,7 @@ impl CsvFiles {
 }
 
 fn to_error(code: usize) -> CoreError {
-    CoreError::new(
-        CONVERTER,
-        format!("The zstd stream failed: {}", zstd_safe::get_error_name(code)),
-    )
+    CoreError::new(CONVERTER, format!("The zstd stream failed: {}", zstd_safe::get_error_name(code)))
 }
 
 /// Quotes what would read as something else: delimiters, quotes, line ends, the empty string, and the text of NULL.

@@ -57,11 +57,7 @@ impl Wire {
             "bits" => Wire::Bits,
             _ => {
                 let item = Wire::parse(text.strip_prefix("array<")?.strip_suffix('>')?)?;
-                return if matches!(item, Wire::Array(_)) {
-                    None
-                } else {
-                    Some(Wire::Array(Box::new(item)))
-                };
+                return if matches!(item, Wire::Array(_)) { None } else { Some(Wire::Array(Box::new(item))) };
             }
         })
     }
@@ -85,10 +81,7 @@ impl Wire {
             Wire::Bytea => matches!(logical, L::Binary | L::Uuid | L::String),
             Wire::Json | Wire::Jsonb => matches!(logical, L::Json | L::String),
             Wire::Uuid => matches!(logical, L::Uuid | L::String),
-            Wire::Bits => matches!(
-                logical,
-                L::Bool | L::Int16 | L::Int32 | L::Int64 | L::UInt64 | L::Binary
-            ),
+            Wire::Bits => matches!(logical, L::Bool | L::Int16 | L::Int32 | L::Int64 | L::UInt64 | L::Binary),
             Wire::Array(item) => matches!(logical, L::List(inner) if item.becomes(inner)),
         }
     }
@@ -107,9 +100,7 @@ impl<'a> Fields<'a> {
     #[inline(always)]
     fn get(&self, start: u32, length: i32) -> &'a [u8] {
         let start = start as usize;
-        self.bytes
-            .get(start..start.wrapping_add(length as usize))
-            .unwrap_or_default()
+        self.bytes.get(start..start.wrapping_add(length as usize)).unwrap_or_default()
     }
 
     fn iter(&self) -> impl Iterator<Item = (u32, i32)> + 'a {
@@ -187,20 +178,14 @@ impl Decoder {
             }
             offsets.push((base + self.element_starts.len()) as i32);
         }
-        let elements = Fields {
-            bytes: fields.bytes,
-            starts: &self.element_starts,
-            lengths: &self.element_lengths,
-        };
+        let elements = Fields { bytes: fields.bytes, starts: &self.element_starts, lengths: &self.element_lengths };
         decode_values(item, false, elements, items)
     }
 
     #[cold]
     fn explain(&self, refusal: &Refusal, bytes: &[u8], logical: &Logical) -> CoreError {
         let start = refusal.start as usize;
-        let raw = bytes
-            .get(start..start + refusal.length.max(0) as usize)
-            .unwrap_or_default();
+        let raw = bytes.get(start..start + refusal.length.max(0) as usize).unwrap_or_default();
         let (wire, logical) = match (&self.wire, logical) {
             (Wire::Array(_), Logical::List(_)) if refusal.fault == Fault::Unrepresentable && is_array_header(raw) => {
                 let message = "An array of more than one dimension cannot be stored as a list";
@@ -264,11 +249,7 @@ fn show(wire: &Wire, raw: &[u8]) -> String {
 
 fn decode_values(wire: &Wire, zero_is_null: bool, fields: Fields<'_>, out: &mut ColumnBuffer) -> Decoded {
     let ColumnBuffer { logical, store, nulls } = out;
-    let each = Each {
-        fields,
-        nulls,
-        zero_is_null,
-    };
+    let each = Each { fields, nulls, zero_is_null };
     match store {
         Store::Bool(bits) => {
             let parse: fn(&[u8]) -> Parsed<bool> = match wire {
@@ -346,14 +327,8 @@ fn decode_i128(wire: &Wire, logical: &Logical, each: Each<'_>, values: &mut Vec<
             let limit = 10i128.pow(u32::from(precision));
             let factor = 10i128.pow(u32::from(scale));
             each.fixed(values, |raw| {
-                let value = i128::from(read(raw)?)
-                    .checked_mul(factor)
-                    .ok_or(Fault::Unrepresentable)?;
-                if value.abs() < limit {
-                    Ok(value)
-                } else {
-                    Err(Fault::Unrepresentable)
-                }
+                let value = i128::from(read(raw)?).checked_mul(factor).ok_or(Fault::Unrepresentable)?;
+                if value.abs() < limit { Ok(value) } else { Err(Fault::Unrepresentable) }
             })
         }
     }
@@ -368,9 +343,7 @@ fn decode_i256(wire: &Wire, logical: &Logical, each: Each<'_>, values: &mut Vec<
         Wire::Text => each.fixed(values, |raw| text::parse_decimal256(raw, precision, scale)),
         _ => {
             let read = read_int(wire);
-            each.fixed(values, |raw| {
-                text::parse_decimal256(read(raw)?.to_string().as_bytes(), precision, scale)
-            })
+            each.fixed(values, |raw| text::parse_decimal256(read(raw)?.to_string().as_bytes(), precision, scale))
         }
     }
 }
@@ -469,7 +442,9 @@ fn numeric_text(raw: &[u8]) -> Parsed<Vec<u8>> {
     Ok(out)
 }
 
-fn read_f64(wire: &Wire) -> Box<dyn Fn(&[u8]) -> Parsed<f64>> {
+type Read<T> = Box<dyn Fn(&[u8]) -> Parsed<T>>;
+
+fn read_f64(wire: &Wire) -> Read<f64> {
     match wire {
         Wire::Text => Box::new(text::parse_f64),
         Wire::Float4 => Box::new(|raw| pg_binary::parse_float4(raw).map(f64::from)),
@@ -479,39 +454,27 @@ fn read_f64(wire: &Wire) -> Box<dyn Fn(&[u8]) -> Parsed<f64>> {
             Box::new(move |raw| {
                 let value = read(raw)?;
                 let float = value as f64;
-                if float as i128 == i128::from(value) {
-                    Ok(float)
-                } else {
-                    Err(Fault::Unrepresentable)
-                }
+                if float as i128 == i128::from(value) { Ok(float) } else { Err(Fault::Unrepresentable) }
             })
         }
     }
 }
 
-fn read_f32(wire: &Wire) -> Box<dyn Fn(&[u8]) -> Parsed<f32>> {
+fn read_f32(wire: &Wire) -> Read<f32> {
     match wire {
         Wire::Text => Box::new(text::parse_f32),
         Wire::Numeric => Box::new(|raw| text::parse_f32(&numeric_text(raw)?)),
         Wire::Float8 => Box::new(|raw| {
             let value = pg_binary::parse_float8(raw)?;
             let narrow = value as f32;
-            if f64::from(narrow) == value || value.is_nan() {
-                Ok(narrow)
-            } else {
-                Err(Fault::Unrepresentable)
-            }
+            if f64::from(narrow) == value || value.is_nan() { Ok(narrow) } else { Err(Fault::Unrepresentable) }
         }),
         _ => {
             let read = read_int(wire);
             Box::new(move |raw| {
                 let value = read(raw)?;
                 let float = value as f32;
-                if float as i128 == i128::from(value) {
-                    Ok(float)
-                } else {
-                    Err(Fault::Unrepresentable)
-                }
+                if float as i128 == i128::from(value) { Ok(float) } else { Err(Fault::Unrepresentable) }
             })
         }
     }
@@ -528,11 +491,7 @@ struct Each<'a> {
 impl Each<'_> {
     #[inline(always)]
     fn run<T: Default>(self, parse: impl Fn(&[u8]) -> Parsed<T>, mut push: impl FnMut(T)) -> Decoded {
-        let Each {
-            fields,
-            nulls,
-            zero_is_null,
-        } = self;
+        let Each { fields, nulls, zero_is_null } = self;
         let has_nulls = fields.lengths.iter().any(|length| *length < 0);
         if !has_nulls && !zero_is_null {
             for (start, length) in fields.iter() {

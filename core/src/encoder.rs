@@ -163,15 +163,9 @@ impl Encoder {
             return Err(CoreError::new(BUILDER, "An encoder needs at least one column"));
         }
         let output = Output::new(spec.digests.as_deref().unwrap_or(&[Digest::Md5, Digest::Crc32c]));
-        let file_bytes_max = to_limit(spec.max_file_bytes)
-            .filter(|bytes| *bytes > 0)
-            .unwrap_or(usize::MAX);
+        let file_bytes_max = to_limit(spec.max_file_bytes).filter(|bytes| *bytes > 0).unwrap_or(usize::MAX);
         let (files, batch_bytes) = open_files(&spec, &columns, file_bytes_max, &output)?;
-        let row_hash = spec
-            .row_hash
-            .as_ref()
-            .map(|names| find_columns(&columns, names))
-            .transpose()?;
+        let row_hash = spec.row_hash.as_ref().map(|names| find_columns(&columns, names)).transpose()?;
         let unique = spec.unique.iter().map(|unique| {
             let entries_max = to_limit(unique.max_entries).unwrap_or(usize::MAX);
             Ok(Uniqueness::new(find_column(&columns, &unique.column)?, entries_max))
@@ -219,10 +213,7 @@ impl Encoder {
         }
         let wanted = self.filled + bytes;
         if wanted > INPUT_BYTES_MAX {
-            return Err(CoreError::new(
-                PROTOCOL,
-                format!("A message needs more than {wanted} bytes of input"),
-            ));
+            return Err(CoreError::new(PROTOCOL, format!("A message needs more than {wanted} bytes of input")));
         }
         if self.filled == 0 && self.input.len() > INPUT_BYTES_KEPT.max(wanted) {
             self.input = Vec::new();
@@ -241,10 +232,7 @@ impl Encoder {
     /// `bytes` of the room were filled: decodes all complete rows. After an error nothing more is taken.
     pub fn wrote(&mut self, bytes: usize) -> Result<()> {
         if self.is_finished {
-            return Err(CoreError::new(
-                PROTOCOL,
-                "Input after the end of the slice, or after an error",
-            ));
+            return Err(CoreError::new(PROTOCOL, "Input after the end of the slice, or after an error"));
         }
         self.is_finished = true;
         self.decode_input(bytes)?;
@@ -255,19 +243,12 @@ impl Encoder {
     fn decode_input(&mut self, bytes: usize) -> Result<()> {
         self.filled += bytes;
         if self.filled > self.input.len() {
-            return Err(CoreError::new(
-                BUILDER,
-                "More bytes were written than there was room for",
-            ));
+            return Err(CoreError::new(BUILDER, "More bytes were written than there was room for"));
         }
         loop {
-            let mut input = Input {
-                bytes: self.input.get_mut(..self.filled).unwrap_or_default(),
-                position: self.consumed,
-            };
-            let stop = self
-                .framer
-                .frame(&mut input, &self.shape, &mut self.frames, &mut self.control)?;
+            let mut input =
+                Input { bytes: self.input.get_mut(..self.filled).unwrap_or_default(), position: self.consumed };
+            let stop = self.framer.frame(&mut input, &self.shape, &mut self.frames, &mut self.control)?;
             let framed_bytes = input.position - self.consumed;
             self.consumed = input.position;
             self.decode(framed_bytes)?;
@@ -301,10 +282,7 @@ impl Encoder {
         self.is_finished = true;
         if self.filled > self.consumed {
             let left = self.filled - self.consumed;
-            return Err(CoreError::new(
-                PROTOCOL,
-                format!("The input ends inside a message, {left} bytes are left"),
-            ));
+            return Err(CoreError::new(PROTOCOL, format!("The input ends inside a message, {left} bytes are left")));
         }
         self.flush()?;
         if self.files.is_open() || (empty_file && self.slice_rows == 0) {
@@ -314,11 +292,7 @@ impl Encoder {
         to_json(&SliceReport {
             rows: self.slice_rows,
             skipped: self.skipped,
-            columns: self
-                .columns
-                .iter()
-                .map(|column| column.slice.report(&column.name, &column.logical))
-                .collect(),
+            columns: self.columns.iter().map(|column| column.slice.report(&column.name, &column.logical)).collect(),
             edge: self.edge.as_ref().map_or(&nothing, |edge| &edge.next),
             unique: self.unique.iter().map(|unique| self.report_unique(unique)).collect(),
         })
@@ -326,11 +300,7 @@ impl Encoder {
 
     fn report_unique(&self, unique: &Uniqueness) -> UniqueReport<'_> {
         let name = self.columns.get(unique.column).map_or("", |column| &column.name);
-        UniqueReport {
-            column: name,
-            duplicates: unique.duplicates,
-            complete: unique.complete,
-        }
+        UniqueReport { column: name, duplicates: unique.duplicates, complete: unique.complete }
     }
 
     /// Decodes the framed rows into the columns.
@@ -344,14 +314,7 @@ impl Encoder {
             let (starts, lengths) = self.frames.column(index);
             let longest = lengths.iter().copied().max().unwrap_or(0).max(0) as u64;
             column.part.longest = column.part.longest.max(longest);
-            column.decoder.decode(
-                Fields {
-                    bytes: &self.input,
-                    starts,
-                    lengths,
-                },
-                &mut column.buffer,
-            )?;
+            column.decoder.decode(Fields { bytes: &self.input, starts, lengths }, &mut column.buffer)?;
         }
         self.frames.clear();
         self.batch_rows += rows;
@@ -383,20 +346,11 @@ impl Encoder {
             let starts: Vec<u32> = rows.iter().map(|row| starts[*row]).collect();
             let lengths: Vec<i32> = rows.iter().map(|row| lengths[*row]).collect();
             let mut scratch = ColumnBuffer::new(&column.logical);
-            column.decoder.decode(
-                Fields {
-                    bytes: &self.input,
-                    starts: &starts,
-                    lengths: &lengths,
-                },
-                &mut scratch,
-            )?;
+            column.decoder.decode(Fields { bytes: &self.input, starts: &starts, lengths: &lengths }, &mut scratch)?;
             arrays.push((index, scratch.take(&column.name)?));
         }
-        let columns: Vec<(&Logical, &ArrayRef)> = arrays
-            .iter()
-            .map(|(index, array)| (&self.columns[*index].logical, array))
-            .collect();
+        let columns: Vec<(&Logical, &ArrayRef)> =
+            arrays.iter().map(|(index, array)| (&self.columns[*index].logical, array)).collect();
         let mut keep = vec![true; self.frames.rows];
         let mut scratch = Vec::new();
         let flagged = flags.iter().enumerate().filter(|(_, flags)| **flags != 0);
@@ -434,22 +388,14 @@ impl Encoder {
             unique.observe(&self.columns[unique.column].logical, &arrays[unique.column]);
         }
         let mut written: Vec<ArrayRef> = Vec::with_capacity(arrays.len() + 2);
-        written.extend(
-            arrays
-                .iter()
-                .zip(&self.columns)
-                .filter(|(_, c)| !c.hidden)
-                .map(|(array, _)| array.clone()),
-        );
+        written.extend(arrays.iter().zip(&self.columns).filter(|(_, c)| !c.hidden).map(|(array, _)| array.clone()));
         if let Some(us) = self.exported_at_us {
             let values = PrimitiveArray::<TimestampMicrosecondType>::from_value(us, rows);
             written.push(Arc::new(values.with_timezone("UTC")));
         }
         if let Some(indices) = &self.row_hash {
-            let columns: Vec<(&Logical, &ArrayRef)> = indices
-                .iter()
-                .map(|index| (&self.columns[*index].logical, &arrays[*index]))
-                .collect();
+            let columns: Vec<(&Logical, &ArrayRef)> =
+                indices.iter().map(|index| (&self.columns[*index].logical, &arrays[*index])).collect();
             let mut scratch = Vec::new();
             let hashes = (0..rows).map(|row| hash_row(&columns, row, &mut scratch) as i64);
             written.push(Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(hashes)));
@@ -475,9 +421,7 @@ impl Encoder {
             xxh3: format!("{:016x}", digests.xxh3),
             md5: digests.md5.map(|md5| to_base64(&md5)),
             crc32c: digests.crc32c.map(|crc| crc.to_string()),
-            columns: written
-                .map(|column| column.part.report(&column.name, &column.logical))
-                .collect(),
+            columns: written.map(|column| column.part.report(&column.name, &column.logical)).collect(),
         };
         self.output.push_part(to_json(&report)?);
         self.slice_rows += self.part_rows;
@@ -505,10 +449,7 @@ fn open_files(
     if spec.exported_at_us.is_some() {
         let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         fields.push(Field::new(EXPORTED_AT, utc, false));
-        logicals.push(Logical::Timestamp {
-            unit: crate::spec::Unit::Us,
-            utc: true,
-        });
+        logicals.push(Logical::Timestamp { unit: crate::spec::Unit::Us, utc: true });
     }
     if spec.row_hash.is_some() {
         fields.push(Field::new(ROW_HASH, DataType::Int64, false));
@@ -516,15 +457,8 @@ fn open_files(
     }
     let batch_bytes = (file_bytes_max / 4).clamp(BATCH_BYTES_MIN, BATCH_BYTES);
     Ok(match &spec.format {
-        FormatSpec::Parquet {
-            codec,
-            level,
-            row_group_bytes,
-            row_group_rows,
-        } => {
-            let row_group_bytes = (to_limit(Some(*row_group_bytes)).unwrap_or(usize::MAX))
-                .min(file_bytes_max)
-                .max(1);
+        FormatSpec::Parquet { codec, level, row_group_bytes, row_group_rows } => {
+            let row_group_bytes = (to_limit(Some(*row_group_bytes)).unwrap_or(usize::MAX)).min(file_bytes_max).max(1);
             let options = ParquetOptions {
                 codec: *codec,
                 level: *level,
@@ -533,24 +467,12 @@ fn open_files(
                 created_by: spec.created_by.clone(),
             };
             let files = ParquetFiles::new(options, Arc::new(Schema::new(fields)), output.clone())?;
-            (
-                Files::Parquet(files),
-                batch_bytes.min(row_group_bytes.max(BATCH_BYTES_MIN)),
-            )
+            (Files::Parquet(files), batch_bytes.min(row_group_bytes.max(BATCH_BYTES_MIN)))
         }
-        FormatSpec::Csv {
-            codec,
-            level,
-            delimiter,
-            header,
-            null,
-        } => {
+        FormatSpec::Csv { codec, level, delimiter, header, null } => {
             let options = CsvOptions::new(*codec, *level, delimiter.as_deref(), *header, null.clone())?;
             let names = fields.iter().map(|field| field.name().clone()).collect();
-            (
-                Files::Csv(CsvFiles::new(options, names, logicals, output.clone())),
-                batch_bytes,
-            )
+            (Files::Csv(CsvFiles::new(options, names, logicals, output.clone())), batch_bytes)
         }
     })
 }
@@ -563,20 +485,13 @@ fn open_edge(spec: &EncoderSpec, columns: &[Column]) -> Result<Option<Edge>> {
             .map_err(|_| CoreError::new(BUILDER, format!("'{text}' is not the hash of a row")))?;
         known.insert(hash, *count);
     }
-    Ok(Some(Edge {
-        column: find_column(columns, &edge.column)?,
-        known,
-        next: BTreeMap::new(),
-    }))
+    Ok(Some(Edge { column: find_column(columns, &edge.column)?, known, next: BTreeMap::new() }))
 }
 
 fn find_column(columns: &[Column], name: &str) -> Result<usize> {
     columns.iter().position(|column| column.name == name).ok_or_else(|| {
-        CoreError::new(
-            COLUMNS_CHANGED,
-            format!("Column '{name}' is not among the columns that are read"),
-        )
-        .at_column(name)
+        CoreError::new(COLUMNS_CHANGED, format!("Column '{name}' is not among the columns that are read"))
+            .at_column(name)
     })
 }
 

@@ -26,12 +26,7 @@ pub const UNREADABLE_FILE: &str = "RIVET_VERIFY_CONTENT_UNMET";
 
 impl CoreError {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        CoreError {
-            code,
-            message: message.into(),
-            r#where: None,
-            cure: None,
-        }
+        CoreError { code, message: message.into(), r#where: None, cure: None }
     }
 
     pub fn at_column(mut self, name: &str) -> Self {

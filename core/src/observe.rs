@@ -49,18 +49,10 @@ impl ColumnCounts {
     }
 
     fn hold(&mut self, logical: &Logical, least: ArrayRef, greatest: ArrayRef) {
-        if self
-            .min
-            .as_ref()
-            .is_none_or(|held| compare(logical, &least, 0, held, 0) == Ordering::Less)
-        {
+        if self.min.as_ref().is_none_or(|held| compare(logical, &least, 0, held, 0) == Ordering::Less) {
             self.min = Some(compact(logical, &least));
         }
-        if self
-            .max
-            .as_ref()
-            .is_none_or(|held| compare(logical, &greatest, 0, held, 0) == Ordering::Greater)
-        {
+        if self.max.as_ref().is_none_or(|held| compare(logical, &greatest, 0, held, 0) == Ordering::Greater) {
             self.max = Some(compact(logical, &greatest));
         }
     }
@@ -153,9 +145,7 @@ fn is_nan(logical: &Logical, array: &ArrayRef, row: usize) -> bool {
 fn compare(logical: &Logical, a: &ArrayRef, row_a: usize, b: &ArrayRef, row_b: usize) -> Ordering {
     macro_rules! by {
         ($type:ty) => {
-            a.as_primitive::<$type>()
-                .value(row_a)
-                .cmp(&b.as_primitive::<$type>().value(row_b))
+            a.as_primitive::<$type>().value(row_a).cmp(&b.as_primitive::<$type>().value(row_b))
         };
     }
     match logical {
@@ -171,24 +161,17 @@ fn compare(logical: &Logical, a: &ArrayRef, row_a: usize, b: &ArrayRef, row_b: u
         Logical::Timestamp { unit: Unit::Ns, .. } => by!(TimestampNanosecondType),
         Logical::Decimal { precision, .. } if *precision <= 38 => by!(Decimal128Type),
         Logical::Decimal { .. } => by!(Decimal256Type),
-        Logical::Float32 => a
-            .as_primitive::<Float32Type>()
-            .value(row_a)
-            .total_cmp(&b.as_primitive::<Float32Type>().value(row_b)),
-        Logical::Float64 => a
-            .as_primitive::<Float64Type>()
-            .value(row_a)
-            .total_cmp(&b.as_primitive::<Float64Type>().value(row_b)),
-        Logical::String | Logical::Json | Logical::Enum | Logical::Interval => a
-            .as_string::<i32>()
-            .value(row_a)
-            .as_bytes()
-            .cmp(b.as_string::<i32>().value(row_b).as_bytes()),
+        Logical::Float32 => {
+            a.as_primitive::<Float32Type>().value(row_a).total_cmp(&b.as_primitive::<Float32Type>().value(row_b))
+        }
+        Logical::Float64 => {
+            a.as_primitive::<Float64Type>().value(row_a).total_cmp(&b.as_primitive::<Float64Type>().value(row_b))
+        }
+        Logical::String | Logical::Json | Logical::Enum | Logical::Interval => {
+            a.as_string::<i32>().value(row_a).as_bytes().cmp(b.as_string::<i32>().value(row_b).as_bytes())
+        }
         Logical::Binary => a.as_binary::<i32>().value(row_a).cmp(b.as_binary::<i32>().value(row_b)),
-        Logical::Uuid => a
-            .as_fixed_size_binary()
-            .value(row_a)
-            .cmp(b.as_fixed_size_binary().value(row_b)),
+        Logical::Uuid => a.as_fixed_size_binary().value(row_a).cmp(b.as_fixed_size_binary().value(row_b)),
         Logical::List(_) => Ordering::Equal,
     }
 }
@@ -223,13 +206,7 @@ pub struct Uniqueness {
 
 impl Uniqueness {
     pub fn new(column: usize, entries_max: usize) -> Self {
-        Uniqueness {
-            column,
-            duplicates: 0,
-            complete: true,
-            entries_max,
-            seen: HashSet::default(),
-        }
+        Uniqueness { column, duplicates: 0, complete: true, entries_max, seen: HashSet::default() }
     }
 
     pub fn observe(&mut self, logical: &Logical, array: &ArrayRef) {

@@ -55,11 +55,7 @@ impl PageStore for ExactPages {
     }
 
     fn take(&mut self, key: PageKey) -> parquet::errors::Result<Bytes> {
-        let page = self
-            .pages
-            .get_mut(key.get() as usize)
-            .map(std::mem::take)
-            .unwrap_or_default();
+        let page = self.pages.get_mut(key.get() as usize).map(std::mem::take).unwrap_or_default();
         self.held.fetch_sub(page.len(), Ordering::Relaxed);
         self.own -= page.len();
         Ok(page)
@@ -77,11 +73,7 @@ struct ExactPagesFactory {
 
 impl PageStoreFactory for ExactPagesFactory {
     fn create(&self, _args: &PageStoreArgs<'_>) -> parquet::errors::Result<Box<dyn PageStore>> {
-        Ok(Box::new(ExactPages {
-            pages: Vec::new(),
-            held: self.held.clone(),
-            own: 0,
-        }))
+        Ok(Box::new(ExactPages { pages: Vec::new(), held: self.held.clone(), own: 0 }))
     }
 }
 
@@ -157,11 +149,7 @@ impl ParquetFiles {
         let held = self.held.load(Ordering::Relaxed);
         let pending = memory_bytes(file).saturating_sub(held) as f64;
         let pages_raw = file.group_raw_bytes as f64 - pending;
-        let ratio = if held > 0 && pages_raw > held as f64 {
-            held as f64 / pages_raw
-        } else {
-            self.ratio
-        };
+        let ratio = if held > 0 && pages_raw > held as f64 { held as f64 / pages_raw } else { self.ratio };
         self.output.file_bytes() + held as u64 + (pending * ratio) as u64
     }
 
@@ -189,18 +177,9 @@ impl ParquetFiles {
         };
         let root = self.descriptor.root_schema_ptr();
         let writer = SerializedFileWriter::new(self.output.clone(), root, properties)?;
-        let pages = Arc::new(ExactPagesFactory {
-            held: self.held.clone(),
-        });
+        let pages = Arc::new(ExactPagesFactory { held: self.held.clone() });
         let factory = ArrowRowGroupWriterFactory::new(&writer, self.schema.clone()).with_page_store_factory(pages);
-        self.file = Some(OpenFile {
-            writer,
-            factory,
-            group: Vec::new(),
-            group_rows: 0,
-            group_raw_bytes: 0,
-            groups: 0,
-        });
+        self.file = Some(OpenFile { writer, factory, group: Vec::new(), group_rows: 0, group_raw_bytes: 0, groups: 0 });
         Ok(())
     }
 
@@ -319,10 +298,7 @@ fn repeats(array: &ArrayRef) -> bool {
             other => {
                 let width = other.primitive_width().unwrap_or(0);
                 let at = (data.offset() + row) * width;
-                data.buffers()
-                    .first()
-                    .and_then(|b| b.as_slice().get(at..at + width))
-                    .unwrap_or_default()
+                data.buffers().first().and_then(|b| b.as_slice().get(at..at + width)).unwrap_or_default()
             }
         };
         values += 1;

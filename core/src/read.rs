@@ -58,10 +58,7 @@ pub struct FileReader {
 }
 
 fn unreadable(message: impl std::fmt::Display) -> CoreError {
-    CoreError::new(
-        UNREADABLE_FILE,
-        format!("The Parquet file cannot be read back: {message}"),
-    )
+    CoreError::new(UNREADABLE_FILE, format!("The Parquet file cannot be read back: {message}"))
 }
 
 impl FileReader {
@@ -81,18 +78,8 @@ impl FileReader {
             });
         }
         let length = TAIL_BYTES.min(file_bytes);
-        let range = Need {
-            offset: file_bytes - length,
-            length,
-        };
-        Ok(FileReader {
-            file_bytes,
-            columns,
-            metadata: None,
-            state: State::Tail,
-            range,
-            given: Vec::new(),
-        })
+        let range = Need { offset: file_bytes - length, length };
+        Ok(FileReader { file_bytes, columns, metadata: None, state: State::Tail, range, given: Vec::new() })
     }
 
     /// What is still missing of the range that is wanted; None when all was read.
@@ -100,10 +87,7 @@ impl FileReader {
         let have = self.given.len() as u64;
         match self.state {
             State::Done => None,
-            _ => Some(Need {
-                offset: self.range.offset + have,
-                length: self.range.length - have,
-            }),
+            _ => Some(Need { offset: self.range.offset + have, length: self.range.length - have }),
         }
     }
 
@@ -136,11 +120,7 @@ impl FileReader {
             let message = format!("column '{}' has {} values for {rows} rows", column.name, column.rows);
             return Err(unreadable(message).at_column(&column.name));
         }
-        let columns = self
-            .columns
-            .iter()
-            .map(|column| column.counts.report(&column.name, &column.logical))
-            .collect();
+        let columns = self.columns.iter().map(|column| column.counts.report(&column.name, &column.logical)).collect();
         serde_json::to_string(&Report { rows, columns }).map_err(unreadable)
     }
 
@@ -160,10 +140,7 @@ impl FileReader {
             return self.read_metadata(&tail[start..tail.len() - FOOTER_BYTES]);
         }
         self.state = State::Metadata;
-        self.range = Need {
-            offset: self.file_bytes - with_footer as u64,
-            length: length as u64,
-        };
+        self.range = Need { offset: self.file_bytes - with_footer as u64, length: length as u64 };
         Ok(())
     }
 
@@ -178,17 +155,12 @@ impl FileReader {
             };
             let expected = to_arrow(&column.logical);
             if !field.data_type().equals_datatype(&expected) {
-                let message = format!(
-                    "column '{}' is {} instead of {expected}",
-                    column.name,
-                    field.data_type()
-                );
+                let message = format!("column '{}' is {} instead of {expected}", column.name, field.data_type());
                 return Err(unreadable(message).at_column(&column.name));
             }
             let named = |leaf: &usize| descriptor.get_column_root(*leaf).name() == column.name;
-            column.leaf = (0..descriptor.num_columns())
-                .find(named)
-                .ok_or_else(|| unreadable("a column has no values"))?;
+            column.leaf =
+                (0..descriptor.num_columns()).find(named).ok_or_else(|| unreadable("a column has no values"))?;
         }
         self.metadata = Some(metadata);
         self.want_chunk(0, 0)
@@ -223,11 +195,7 @@ impl FileReader {
         let chunk = metadata.metadata().row_group(group).column(column.leaf);
         let rows = metadata.metadata().row_group(group).num_rows().max(1) as usize;
         let row_bytes = (chunk.uncompressed_size().max(1) as usize / rows).max(1);
-        let piece = Piece {
-            file_bytes: self.file_bytes,
-            offset: self.range.offset,
-            bytes,
-        };
+        let piece = Piece { file_bytes: self.file_bytes, offset: self.range.offset, bytes };
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(piece, metadata.clone())
             .with_projection(ProjectionMask::leaves(metadata.parquet_schema(), [column.leaf]))
             .with_row_groups(vec![group])

@@ -13,11 +13,7 @@ const EXCERPT_BYTES: usize = 120;
 pub fn excerpt(raw: &[u8]) -> String {
     let shown = String::from_utf8_lossy(raw.get(..raw.len().min(EXCERPT_BYTES)).unwrap_or_default());
     let shown = shown.replace(|c: char| c.is_control(), " ");
-    if raw.len() > EXCERPT_BYTES {
-        format!("{shown}…")
-    } else {
-        shown
-    }
+    if raw.len() > EXCERPT_BYTES { format!("{shown}…") } else { shown }
 }
 
 pub fn type_name(logical: &Logical) -> String {
@@ -92,11 +88,7 @@ fn push_decimal(out: &mut Vec<u8>, unscaled: &str, scale: u8) {
 /// Appends the canonical text of a value that is not NULL; lists as JSON text.
 pub fn push_value(out: &mut Vec<u8>, logical: &Logical, array: &ArrayRef, row: usize) {
     match logical {
-        Logical::Bool => out.extend_from_slice(if array.as_boolean().value(row) {
-            b"true"
-        } else {
-            b"false"
-        }),
+        Logical::Bool => out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" }),
         Logical::Int16 => push_int(out, i64::from(array.as_primitive::<Int16Type>().value(row))),
         Logical::Int32 => push_int(out, i64::from(array.as_primitive::<Int32Type>().value(row))),
         Logical::Int64 => push_int(out, array.as_primitive::<Int64Type>().value(row)),
@@ -104,29 +96,16 @@ pub fn push_value(out: &mut Vec<u8>, logical: &Logical, array: &ArrayRef, row: u
         Logical::Float32 => push_f32(out, array.as_primitive::<Float32Type>().value(row)),
         Logical::Float64 => push_f64(out, array.as_primitive::<Float64Type>().value(row)),
         Logical::Decimal { precision, scale } if *precision <= 38 => {
-            push_decimal(
-                out,
-                &array.as_primitive::<Decimal128Type>().value(row).to_string(),
-                *scale,
-            );
+            push_decimal(out, &array.as_primitive::<Decimal128Type>().value(row).to_string(), *scale);
         }
         Logical::Decimal { scale, .. } => {
-            push_decimal(
-                out,
-                &array.as_primitive::<Decimal256Type>().value(row).to_string(),
-                *scale,
-            );
+            push_decimal(out, &array.as_primitive::<Decimal256Type>().value(row).to_string(), *scale);
         }
         Logical::Date => push_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
         Logical::Time(Unit::Us) => push_time(out, array.as_primitive::<Time64MicrosecondType>().value(row), 6),
         Logical::Time(Unit::Ns) => push_time(out, array.as_primitive::<Time64NanosecondType>().value(row), 9),
         Logical::Timestamp { unit: Unit::Us, utc } => {
-            push_timestamp(
-                out,
-                array.as_primitive::<TimestampMicrosecondType>().value(row),
-                6,
-                *utc,
-            );
+            push_timestamp(out, array.as_primitive::<TimestampMicrosecondType>().value(row), 6, *utc);
         }
         Logical::Timestamp { unit: Unit::Ns, utc } => {
             push_timestamp(out, array.as_primitive::<TimestampNanosecondType>().value(row), 9, *utc);
@@ -166,11 +145,7 @@ fn push_json_list(out: &mut Vec<u8>, item: &Logical, items: &ArrayRef) {
         text.clear();
         push_value(&mut text, item, items, row);
         let is_number = is_float && text.last().is_some_and(u8::is_ascii_digit);
-        if is_bare || is_number {
-            out.extend_from_slice(&text)
-        } else {
-            push_json_string(out, &text)
-        }
+        if is_bare || is_number { out.extend_from_slice(&text) } else { push_json_string(out, &text) }
     }
     out.push(b']');
 }

@@ -51,19 +51,8 @@ pub enum Codec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum FormatSpec {
-    Parquet {
-        codec: Codec,
-        level: Option<i32>,
-        row_group_bytes: f64,
-        row_group_rows: Option<f64>,
-    },
-    Csv {
-        codec: Codec,
-        level: Option<i32>,
-        delimiter: Option<String>,
-        header: Option<bool>,
-        null: Option<String>,
-    },
+    Parquet { codec: Codec, level: Option<i32>, row_group_bytes: f64, row_group_rows: Option<f64> },
+    Csv { codec: Codec, level: Option<i32>, delimiter: Option<String>, header: Option<bool>, null: Option<String> },
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -152,22 +141,10 @@ impl Logical {
             "date" => Logical::Date,
             "time_us" => Logical::Time(Unit::Us),
             "time_ns" => Logical::Time(Unit::Ns),
-            "timestamp_us" => Logical::Timestamp {
-                unit: Unit::Us,
-                utc: false,
-            },
-            "timestamp_us_utc" => Logical::Timestamp {
-                unit: Unit::Us,
-                utc: true,
-            },
-            "timestamp_ns" => Logical::Timestamp {
-                unit: Unit::Ns,
-                utc: false,
-            },
-            "timestamp_ns_utc" => Logical::Timestamp {
-                unit: Unit::Ns,
-                utc: true,
-            },
+            "timestamp_us" => Logical::Timestamp { unit: Unit::Us, utc: false },
+            "timestamp_us_utc" => Logical::Timestamp { unit: Unit::Us, utc: true },
+            "timestamp_ns" => Logical::Timestamp { unit: Unit::Ns, utc: false },
+            "timestamp_ns_utc" => Logical::Timestamp { unit: Unit::Ns, utc: true },
             "string" => Logical::String,
             "binary" => Logical::Binary,
             "json" => Logical::Json,
@@ -177,11 +154,7 @@ impl Logical {
             _ => {
                 if let Some(inner) = text.strip_prefix("list<").and_then(|rest| rest.strip_suffix('>')) {
                     let item = Logical::try_parse(inner)?;
-                    return if matches!(item, Logical::List(_)) {
-                        None
-                    } else {
-                        Some(Logical::List(Box::new(item)))
-                    };
+                    return if matches!(item, Logical::List(_)) { None } else { Some(Logical::List(Box::new(item))) };
                 }
                 let inner = text.strip_prefix("decimal(")?.strip_suffix(')')?;
                 let (precision, scale) = inner.split_once(',')?;
@@ -196,10 +169,7 @@ impl Logical {
 
     /// True for every type whose values are kept as UTF-8 text.
     pub fn is_text(&self) -> bool {
-        matches!(
-            self,
-            Logical::String | Logical::Json | Logical::Enum | Logical::Interval
-        )
+        matches!(self, Logical::String | Logical::Json | Logical::Enum | Logical::Interval)
     }
 }
 

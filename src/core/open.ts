@@ -2,6 +2,7 @@
 
 // @ts-types="./compile.d.ts"
 import { importModule } from "./compile.js";
+import { RivetError } from "../errors.ts";
 import { type Instance, openInstance } from "./instance.ts";
 import type { ColumnSpec, Core, Encoder, EncoderSpec, FileReader } from "./spec.ts";
 
@@ -73,7 +74,15 @@ function openReader(core: Instance): FileReader {
       return need === null ? null : fromBytes(need);
     },
     give(bytes) {
-      core.give(bytes, (e) => e.reader_give(opened()));
+      try {
+        core.give(bytes, (e) => e.reader_give(opened()));
+      } catch (cause) {
+        if (!core.broken) throw cause;
+        // A file that stops the decoder is a damaged file.
+        throw new RivetError("RIVET_VERIFY_CONTENT_UNMET", "The Parquet file cannot be read back: it is damaged", {
+          cause,
+        });
+      }
     },
     finish: () => fromBytes(core.take((e) => e.reader_finish(opened())) ?? new Uint8Array()),
     close() {

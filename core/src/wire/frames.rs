@@ -20,13 +20,7 @@ impl Frames {
     pub fn new(columns: usize) -> Self {
         let capacity = (CELLS_MAX / columns.max(1)).clamp(64, 2048);
         let cells = capacity * columns;
-        Frames {
-            columns,
-            rows: 0,
-            capacity,
-            starts: vec![0; cells],
-            lengths: vec![0; cells],
-        }
+        Frames { columns, rows: 0, capacity, starts: vec![0; cells], lengths: vec![0; cells] }
     }
 
     pub fn is_full(&self) -> bool {
@@ -55,10 +49,7 @@ impl Frames {
     /// Starts and lengths of one column's fields.
     pub fn column(&self, column: usize) -> (&[u32], &[i32]) {
         let from = column * self.capacity;
-        (
-            &self.starts[from..from + self.rows],
-            &self.lengths[from..from + self.rows],
-        )
+        (&self.starts[from..from + self.rows], &self.lengths[from..from + self.rows])
     }
 
     /// Keeps the rows for which `keep` is true, in order.
@@ -107,10 +98,7 @@ impl RowShape {
     #[cold]
     pub fn wrong_count(&self, got: u64) -> CoreError {
         let wanted = self.columns();
-        CoreError::new(
-            COLUMNS_CHANGED,
-            format!("A row has {got} columns, the plan has {wanted}"),
-        )
+        CoreError::new(COLUMNS_CHANGED, format!("A row has {got} columns, the plan has {wanted}"))
     }
 }
 

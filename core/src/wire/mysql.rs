@@ -222,10 +222,7 @@ fn find_packet(bytes: &[u8], from: usize) -> Result<Packet, usize> {
             return Err(at - from);
         }
         if length < PAYLOAD_BYTES_MAX {
-            return Ok(Packet {
-                payload: from + HEADER_BYTES..at,
-                end: at,
-            });
+            return Ok(Packet { payload: from + HEADER_BYTES..at, end: at });
         }
     }
 }
@@ -258,9 +255,7 @@ fn check_partial_row(bytes: &[u8], shape: &RowShape) -> Result<()> {
     for column in 0..shape.columns() {
         let physical = at + HEADER_BYTES * (1 + at / PAYLOAD_BYTES_MAX);
         let left_in_piece = PAYLOAD_BYTES_MAX - at % PAYLOAD_BYTES_MAX;
-        let piece = bytes
-            .get(physical..bytes.len().min(physical + left_in_piece))
-            .unwrap_or_default();
+        let piece = bytes.get(physical..bytes.len().min(physical + left_in_piece)).unwrap_or_default();
         match read_lenenc(piece, 0) {
             Lenenc::Length(length, width) => {
                 if length > shape.value_bytes_max as u64 || length > i32::MAX as u64 {

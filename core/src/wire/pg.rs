@@ -34,10 +34,7 @@ impl Framer for PgMessages {
             };
             let length = length as usize;
             if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
-                return Err(CoreError::new(
-                    PROTOCOL,
-                    format!("A server message claims a length of {length} bytes"),
-                ));
+                return Err(CoreError::new(PROTOCOL, format!("A server message claims a length of {length} bytes")));
             }
             let end = from + 1 + length;
             let is_row = bytes[from] == b'D';

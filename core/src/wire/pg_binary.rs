@@ -85,11 +85,7 @@ pub fn parse_timestamp(bytes: &[u8]) -> Parsed<i64> {
 /// Microseconds since midnight; 24:00:00 is a time of PostgreSQL's.
 pub fn parse_time(bytes: &[u8]) -> Parsed<i64> {
     let us = parse_int8(bytes)?;
-    if (0..=US_PER_DAY).contains(&us) {
-        Ok(us)
-    } else {
-        Err(Fault::Malformed)
-    }
+    if (0..=US_PER_DAY).contains(&us) { Ok(us) } else { Err(Fault::Malformed) }
 }
 
 /// Appends the ISO 8601 duration.
@@ -99,11 +95,7 @@ pub fn append_interval(bytes: &[u8], out: &mut Vec<u8>) -> Parsed<()> {
     let days = parse_int4(&raw[8..12])?;
     let months = parse_int4(&raw[12..])?;
     let is_infinite = |edge: bool| {
-        if edge {
-            (i64::MAX, i32::MAX, i32::MAX)
-        } else {
-            (i64::MIN, i32::MIN, i32::MIN)
-        }
+        if edge { (i64::MAX, i32::MAX, i32::MAX) } else { (i64::MIN, i32::MIN, i32::MIN) }
     };
     if (us, days, months) == is_infinite(true) || (us, days, months) == is_infinite(false) {
         return Err(Fault::Unrepresentable);
@@ -130,12 +122,8 @@ impl<'a> Numeric<'a> {
         if groups.len() != 2 * field(0) as usize {
             return Err(Fault::Malformed);
         }
-        let numeric = Numeric {
-            groups,
-            weight: i32::from(field(2) as i16),
-            sign: field(4),
-            display_scale: field(6) as usize,
-        };
+        let numeric =
+            Numeric { groups, weight: i32::from(field(2) as i16), sign: field(4), display_scale: field(6) as usize };
         match numeric.sign {
             0 | NUMERIC_NEGATIVE | NUMERIC_NAN | NUMERIC_INFINITY | NUMERIC_MINUS_INFINITY => Ok(numeric),
             _ => Err(Fault::Malformed),
@@ -241,21 +229,25 @@ impl<'a> Numeric<'a> {
 
     /// Appends the text as the server prints it, `NaN` and `Infinity` included.
     pub fn append_text(&self, out: &mut Vec<u8>) -> Parsed<()> {
-        match self.sign {
-            NUMERIC_NAN => return Ok(out.extend_from_slice(b"NaN")),
-            NUMERIC_INFINITY => return Ok(out.extend_from_slice(b"Infinity")),
-            NUMERIC_MINUS_INFINITY => return Ok(out.extend_from_slice(b"-Infinity")),
-            NUMERIC_NEGATIVE => out.push(b'-'),
-            _ => {}
+        let special: &[u8] = match self.sign {
+            NUMERIC_NAN => b"NaN",
+            NUMERIC_INFINITY => b"Infinity",
+            NUMERIC_MINUS_INFINITY => b"-Infinity",
+            _ => b"",
+        };
+        if !special.is_empty() {
+            out.extend_from_slice(special);
+            return Ok(());
+        }
+        if self.sign == NUMERIC_NEGATIVE {
+            out.push(b'-');
         }
         if self.groups.chunks_exact(2).any(|pair| Self::group(pair) > 9999) {
             return Err(Fault::Malformed);
         }
         let group_at = |weight: i32| -> u16 {
             let index = self.weight - weight;
-            let at = usize::try_from(index)
-                .ok()
-                .and_then(|i| self.groups.get(2 * i..2 * i + 2));
+            let at = usize::try_from(index).ok().and_then(|i| self.groups.get(2 * i..2 * i + 2));
             at.map_or(0, Self::group)
         };
         if self.weight < 0 {
@@ -316,11 +308,7 @@ pub fn walk_array(bytes: &[u8], mut element: impl FnMut(usize, i32)) -> Parsed<u
             return Err(Fault::Malformed);
         }
     }
-    if at == bytes.len() {
-        Ok(count)
-    } else {
-        Err(Fault::Malformed)
-    }
+    if at == bytes.len() { Ok(count) } else { Err(Fault::Malformed) }
 }
 
 #[cfg(test)]
@@ -329,29 +317,19 @@ pub mod tests {
 
     /// Encodes a decimal text as the server would.
     pub fn encode_numeric(text: &str) -> Vec<u8> {
-        let special = |sign: u16| {
-            [0u16, 0, sign, 0]
-                .iter()
-                .flat_map(|v| v.to_be_bytes())
-                .collect::<Vec<u8>>()
-        };
+        let special = |sign: u16| [0u16, 0, sign, 0].iter().flat_map(|v| v.to_be_bytes()).collect::<Vec<u8>>();
         match text {
             "NaN" => return special(NUMERIC_NAN),
             "Infinity" => return special(NUMERIC_INFINITY),
             "-Infinity" => return special(NUMERIC_MINUS_INFINITY),
             _ => {}
         }
-        let (sign, digits) = text
-            .strip_prefix('-')
-            .map_or((0, text), |rest| (NUMERIC_NEGATIVE, rest));
+        let (sign, digits) = text.strip_prefix('-').map_or((0, text), |rest| (NUMERIC_NEGATIVE, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
         let padded = format!("{whole}{fraction}{}", "0".repeat((4 - fraction.len() % 4) % 4));
-        let mut groups: Vec<u16> = padded
-            .as_bytes()
-            .chunks(4)
-            .map(|c| std::str::from_utf8(c).unwrap().parse().unwrap())
-            .collect();
+        let mut groups: Vec<u16> =
+            padded.as_bytes().chunks(4).map(|c| std::str::from_utf8(c).unwrap().parse().unwrap()).collect();
         let mut weight = (whole.len() / 4) as i16 - 1;
         while groups.first() == Some(&0) {
             groups.remove(0);
@@ -367,9 +345,7 @@ pub mod tests {
         for field in [groups.len() as u16, weight as u16, sign, fraction.len() as u16] {
             out.extend_from_slice(&field.to_be_bytes());
         }
-        groups
-            .iter()
-            .for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
+        groups.iter().for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
         out
     }
 
@@ -381,37 +357,20 @@ pub mod tests {
 
     #[test]
     fn numerics_become_the_same_text_and_decimal() {
-        let texts = [
-            "0",
-            "0.00",
-            "1",
-            "-1",
-            "12345.6789",
-            "0.0001",
-            "-0.00010",
-            "100000000",
-            "99999999.99",
-            "10000.0001",
-        ];
+        let texts =
+            ["0", "0.00", "1", "-1", "12345.6789", "0.0001", "-0.00010", "100000000", "99999999.99", "10000.0001"];
         for text in texts {
             let raw = encode_numeric(text);
             assert_eq!(to_text(&raw), text);
             let expected = crate::wire::text::parse_decimal128(text.as_bytes(), 20, 5).unwrap();
-            assert_eq!(
-                Numeric::parse(&raw).unwrap().to_decimal128(20, 5),
-                Ok(expected),
-                "{text}"
-            );
+            assert_eq!(Numeric::parse(&raw).unwrap().to_decimal128(20, 5), Ok(expected), "{text}");
             let wide = Numeric::parse(&raw).unwrap().to_decimal256(60, 5).unwrap();
             assert_eq!(wide.to_i128(), Some(expected), "{text}");
         }
         for text in ["NaN", "Infinity", "-Infinity"] {
             let raw = encode_numeric(text);
             assert_eq!(to_text(&raw), text);
-            assert_eq!(
-                Numeric::parse(&raw).unwrap().to_decimal128(20, 5),
-                Err(Fault::Unrepresentable)
-            );
+            assert_eq!(Numeric::parse(&raw).unwrap().to_decimal128(20, 5), Err(Fault::Unrepresentable));
         }
     }
 
@@ -419,32 +378,15 @@ pub mod tests {
     fn numerics_keep_every_digit_or_are_refused() {
         let long = "9".repeat(36) + ".99";
         let raw = encode_numeric(&long);
-        assert_eq!(
-            Numeric::parse(&raw).unwrap().to_decimal128(38, 2),
-            Ok(10i128.pow(38) - 1)
-        );
-        assert_eq!(
-            Numeric::parse(&raw).unwrap().to_decimal128(37, 2),
-            Err(Fault::Unrepresentable)
-        );
-        assert_eq!(
-            Numeric::parse(&raw).unwrap().to_decimal128(38, 1),
-            Err(Fault::Unrepresentable)
-        );
+        assert_eq!(Numeric::parse(&raw).unwrap().to_decimal128(38, 2), Ok(10i128.pow(38) - 1));
+        assert_eq!(Numeric::parse(&raw).unwrap().to_decimal128(37, 2), Err(Fault::Unrepresentable));
+        assert_eq!(Numeric::parse(&raw).unwrap().to_decimal128(38, 1), Err(Fault::Unrepresentable));
         let widest = "9".repeat(76);
         let raw = encode_numeric(&widest);
+        assert_eq!(Numeric::parse(&raw).unwrap().to_decimal256(76, 0).unwrap().to_string(), widest);
+        assert_eq!(Numeric::parse(&encode_numeric("1.005")).unwrap().to_decimal128(10, 2), Err(Fault::Unrepresentable));
         assert_eq!(
-            Numeric::parse(&raw).unwrap().to_decimal256(76, 0).unwrap().to_string(),
-            widest
-        );
-        assert_eq!(
-            Numeric::parse(&encode_numeric("1.005")).unwrap().to_decimal128(10, 2),
-            Err(Fault::Unrepresentable)
-        );
-        assert_eq!(
-            Numeric::parse(&encode_numeric("100000000"))
-                .unwrap()
-                .to_decimal128(10, 2),
+            Numeric::parse(&encode_numeric("100000000")).unwrap().to_decimal128(10, 2),
             Err(Fault::Unrepresentable)
         );
     }

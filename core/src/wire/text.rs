@@ -44,10 +44,7 @@ fn parse_digits(digits: &[u8]) -> Parsed<u64> {
         if digit > 9 {
             return Err(Fault::Malformed);
         }
-        value = value
-            .checked_mul(10)
-            .and_then(|v| v.checked_add(u64::from(digit)))
-            .ok_or(Fault::Unrepresentable)?;
+        value = value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit))).ok_or(Fault::Unrepresentable)?;
     }
     Ok(value)
 }
@@ -105,10 +102,7 @@ fn split_decimal(text: &[u8]) -> Parsed<DecimalText<'_>> {
         None => (text, 0),
         Some(at) => {
             let exponent = parse_i64(&text[at + 1..])?;
-            (
-                &text[..at],
-                i32::try_from(exponent).map_err(|_| Fault::Unrepresentable)?,
-            )
+            (&text[..at], i32::try_from(exponent).map_err(|_| Fault::Unrepresentable)?)
         }
     };
     let (whole, fraction) = match mantissa.iter().position(|b| *b == b'.') {
@@ -118,18 +112,9 @@ fn split_decimal(text: &[u8]) -> Parsed<DecimalText<'_>> {
     let is_number = whole.iter().chain(fraction).all(u8::is_ascii_digit) && whole.len() + fraction.len() > 0;
     if !is_number || exponent.abs() > 100_000 {
         let is_special = matches!(text, b"NaN" | b"Infinity" | b"inf");
-        return Err(if is_special || is_number {
-            Fault::Unrepresentable
-        } else {
-            Fault::Malformed
-        });
+        return Err(if is_special || is_number { Fault::Unrepresentable } else { Fault::Malformed });
     }
-    Ok(DecimalText {
-        negative,
-        whole,
-        fraction,
-        exponent,
-    })
+    Ok(DecimalText { negative, whole, fraction, exponent })
 }
 
 /// Walks the digits that make the unscaled value: `digit(d)` for each. Digits below the scale must be zero.
@@ -237,13 +222,7 @@ pub struct Decimal256 {
 
 impl Decimal256 {
     pub fn new(precision: u8) -> Self {
-        Decimal256 {
-            value: i256::ZERO,
-            chunk: 0,
-            chunk_digits: 0,
-            digits: 0,
-            precision,
-        }
+        Decimal256 { value: i256::ZERO, chunk: 0, chunk_digits: 0, digits: 0, precision }
     }
 
     /// Leading zeros must not be pushed: they count as digits.
@@ -271,11 +250,7 @@ impl Decimal256 {
 
     pub fn finish(mut self, negative: bool) -> i256 {
         self.fold();
-        if negative {
-            self.value.wrapping_neg()
-        } else {
-            self.value
-        }
+        if negative { self.value.wrapping_neg() } else { self.value }
     }
 }
 
@@ -318,9 +293,7 @@ impl Scanner<'_> {
         if month == 0 || day == 0 {
             return Ok(Err(ZeroDate));
         }
-        to_days(if negative { -year } else { year }, month, day)
-            .map(Ok)
-            .ok_or(Fault::Malformed)
+        to_days(if negative { -year } else { year }, month, day).map(Ok).ok_or(Fault::Malformed)
     }
 
     /// Whole seconds and nanoseconds of `HH:MM:SS[.fffffffff]`.
@@ -549,31 +522,13 @@ mod tests {
         assert_eq!(parse_time(b"23:59:59.9999999", Unit::Ns), Ok(86_399_999_999_900));
         assert_eq!(parse_time(b"838:59:59", Unit::Us), Err(Fault::Unrepresentable));
         assert_eq!(parse_time(b"-00:00:01", Unit::Us), Err(Fault::Unrepresentable));
-        assert_eq!(
-            parse_timestamp(b"1970-01-01 00:00:01.5", Unit::Us, false),
-            Ok(1_500_000)
-        );
+        assert_eq!(parse_timestamp(b"1970-01-01 00:00:01.5", Unit::Us, false), Ok(1_500_000));
         assert_eq!(parse_timestamp(b"1970-01-01T02:00:00+02:00", Unit::Us, true), Ok(0));
-        assert_eq!(
-            parse_timestamp(b"1970-01-01 02:00:00 +02:00", Unit::Us, false),
-            Err(Fault::Unrepresentable)
-        );
-        assert_eq!(
-            parse_timestamp(b"0000-00-00 00:00:00", Unit::Us, false),
-            Err(Fault::ZeroDate)
-        );
-        assert_eq!(
-            parse_timestamp(b"2020-00-01 00:00:00", Unit::Us, false),
-            Err(Fault::ZeroDate)
-        );
-        assert_eq!(
-            parse_timestamp(b"1600-01-01 00:00:00", Unit::Ns, false),
-            Err(Fault::Unrepresentable)
-        );
-        assert_eq!(
-            parse_timestamp(b"1677-09-21 00:12:43.145224192", Unit::Ns, false),
-            Ok(i64::MIN)
-        );
+        assert_eq!(parse_timestamp(b"1970-01-01 02:00:00 +02:00", Unit::Us, false), Err(Fault::Unrepresentable));
+        assert_eq!(parse_timestamp(b"0000-00-00 00:00:00", Unit::Us, false), Err(Fault::ZeroDate));
+        assert_eq!(parse_timestamp(b"2020-00-01 00:00:00", Unit::Us, false), Err(Fault::ZeroDate));
+        assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Unit::Ns, false), Err(Fault::Unrepresentable));
+        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Unit::Ns, false), Ok(i64::MIN));
         assert_eq!(parse_timestamp(b"yesterday", Unit::Us, false), Err(Fault::Malformed));
     }
 
@@ -584,13 +539,7 @@ mod tests {
         assert_eq!(parse_uuid(b"{00112233-4455-6677-8899-AABBCCDDEEFF}"), Ok(expected));
         assert_eq!(parse_uuid(b"00112233445566778899aabbccddeeff"), Ok(expected));
         assert_eq!(parse_uuid(&expected), Ok(expected));
-        assert_eq!(
-            parse_uuid(b"00112233-4455-6677-8899-aabbccddeef"),
-            Err(Fault::Malformed)
-        );
-        assert_eq!(
-            parse_uuid(b"0011223344556677-8899-aabbccddeeff-0"),
-            Err(Fault::Malformed)
-        );
+        assert_eq!(parse_uuid(b"00112233-4455-6677-8899-aabbccddeef"), Err(Fault::Malformed));
+        assert_eq!(parse_uuid(b"0011223344556677-8899-aabbccddeeff-0"), Err(Fault::Malformed));
     }
 }
