@@ -24,14 +24,14 @@ print(code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 export async function measure(contender: Contender): Promise<Sample> {
   await contender.before?.();
-  const { stdout } = await new Deno.Command("python3", {
+  const { stdout, stderr } = await new Deno.Command("python3", {
     args: ["-c", SCRIPT, ...contender.command],
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
     env: { NO_COLOR: "1" },
   }).output();
   const [code, wallS, cpuS, rssKb] = new TextDecoder().decode(stdout).trim().split(" ").map(Number);
-  if (code !== 0) throw new Error(`${contender.name} ended with ${code}`);
+  if (code !== 0) throw new Error(`${contender.name} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
   return { wallS: wallS!, cpuS: cpuS!, rssMb: rssKb! / 1024 };
 }
 

@@ -1,12 +1,19 @@
 // The Azure Blob client as rivet sets it up, and the key or signature it is given.
 
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import {
   AnonymousCredential,
   BlobServiceClient,
   type ContainerClient,
+  type HttpHeaders,
+  type HttpOperationResponse,
+  RestError,
   StorageSharedKeyCredential,
+  type WebResource,
 } from "@azure/storage-blob";
 import { RivetError } from "../errors.ts";
+import { isBrokenConnection, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { type AzureAuth, azureEndpoint, type AzureLocation } from "./resolved.ts";
 import { readSecret } from "./secret.ts";
@@ -28,9 +35,40 @@ export function connectAzure(location: AzureLocation, options: OpenOptions): Con
       maxRetryDelayInMs: RETRY_DELAY_MS_MAX,
       tryTimeoutInMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     },
+    httpClient: { sendRequest: (request) => sendAzure(request, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS) },
     userAgentOptions: { userAgentPrefix: "rivet" },
   });
   return service.getContainerClient(location.container);
+}
+
+/** Sends a signed request exactly as it was signed. */
+async function sendAzure(request: WebResource, timeoutMs: number): Promise<HttpOperationResponse> {
+  const { method, url, streamResponseStatusCodes: streamed } = request;
+  // fetch sets these two itself, to what was signed.
+  const { host: _host, "content-length": _length, ...headers } = request.headers.toJson();
+  const body = request.body as BodyInit | null | undefined;
+  const signal = request.abortSignal as AbortSignal | undefined;
+  try {
+    const response = await sendHttp({ method, url, headers, body: body ?? undefined, signal }, timeoutMs);
+    const { status } = response;
+    const answer = { request, status, headers: toAzureHeaders(request.headers, response.headers) };
+    const isStream = streamed?.has(status) === true || streamed?.has(Number.POSITIVE_INFINITY) === true;
+    if (!isStream || response.body === null) return { ...answer, bodyAsText: await response.text() };
+    return { ...answer, readableStreamBody: Readable.fromWeb(response.body as NodeReadableStream) };
+  } catch (error) {
+    // The name of a code makes the client try again.
+    throw isBrokenConnection(error)
+      ? new RestError("The connection broke", { code: RestError.REQUEST_SEND_ERROR })
+      : error;
+  }
+}
+
+/** The client has no constructor of its own headers to offer, but every request has some. */
+function toAzureHeaders(template: HttpHeaders, headers: Headers): HttpHeaders {
+  const made = template.clone();
+  for (const { name } of made.headersArray()) made.remove(name);
+  for (const [name, value] of headers) made.set(name, value);
+  return made;
 }
 
 function toCredential({ auth, accountName }: AzureLocation): StorageSharedKeyCredential | AnonymousCredential {

@@ -3,6 +3,7 @@
 
 import { RivetError } from "../errors.ts";
 import { sleep } from "../runtime.ts";
+import { sendHttp } from "./http.ts";
 import { GCS_ENDPOINT, type GcsAuth, type GcsLocation } from "./resolved.ts";
 
 export const GCS_ATTEMPTS = 6;
@@ -105,24 +106,12 @@ async function tryOnce(
   authorization: Record<string, string>,
   timeoutMs: number,
 ): Promise<Response> {
-  // The timeout is for the head of an answer: a body may take as long as it needs.
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(new DOMException("no answer in time", "TimeoutError")), timeoutMs);
-  try {
-    const response = await fetch(toUrl(request, endpoint), {
-      method: request.method,
-      headers: { ...authorization, ...request.headers },
-      ...(request.body === undefined ? {} : { body: request.body }),
-      signal: request.signal === undefined ? late.signal : AbortSignal.any([request.signal, late.signal]),
-      // A 308 tells how far an upload is; nothing else redirects.
-      redirect: "manual",
-    });
-    if (response.ok || request.answers?.includes(response.status)) return response;
-    await response.body?.cancel();
-    throw new GcsStatusError(response.status, retryAfterMs(response.headers));
-  } finally {
-    clearTimeout(timer);
-  }
+  const { method, body, signal } = request;
+  const headers = { ...authorization, ...request.headers };
+  const response = await sendHttp({ method, url: toUrl(request, endpoint), headers, body, signal }, timeoutMs);
+  if (response.ok || request.answers?.includes(response.status)) return response;
+  await response.body?.cancel();
+  throw new GcsStatusError(response.status, retryAfterMs(response.headers));
 }
 
 function toUrl({ url, query = {} }: GcsRequest, endpoint: string): string {

@@ -2,12 +2,12 @@
 
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { RivetError } from "../errors.ts";
+import { isBrokenConnection, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
 import { readSecret } from "./secret.ts";
 
 const ATTEMPTS = 5;
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Below this, retries and signatures cope and nobody needs to know. */
 const CLOCK_SKEW_MS_MAX = 240_000;
@@ -32,9 +32,8 @@ export function connectS3(location: S3Location, options: OpenOptions): S3Client 
     // Blocks are small enough to send without asking first, which would cost a way there and back for each.
     expectContinueHeader: false,
     requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-      throwOnRequestTimeout: true,
+      handle: (request: S3Request, given?: { abortSignal?: unknown }) =>
+        sendS3(request, given?.abortSignal as AbortSignal | undefined, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS),
     },
     logger: SILENT,
     defaultUserAgentProvider: () => Promise.resolve([["rivet"]]),
@@ -63,6 +62,54 @@ function toIdentity(auth: S3Auth): S3ClientConfig {
       return never;
     }
   }
+}
+
+/** A signed request, as the client hands it over. */
+interface S3Request {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | string[] | null>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: BodyInit;
+}
+
+/** Sends a signed request exactly as it was signed. */
+async function sendS3(request: S3Request, signal: AbortSignal | undefined, timeoutMs: number) {
+  const { method, body } = request;
+  // fetch sets these two itself, to what was signed.
+  const { host: _host, "content-length": _length, ...headers } = request.headers;
+  try {
+    const response = await sendHttp({ method, url: toUrl(request), headers, body, signal }, timeoutMs);
+    return {
+      response: {
+        statusCode: response.status,
+        reason: response.statusText,
+        headers: Object.fromEntries(response.headers),
+        body: response.body ?? new Uint8Array(),
+      },
+    };
+  } catch (error) {
+    if (!isBrokenConnection(error)) throw error;
+    // The name of a code makes the client try again.
+    throw Object.assign(new Error("The connection broke", { cause: error }), { code: "ECONNRESET" });
+  }
+}
+
+function toUrl({ protocol, hostname, port, path, query = {} }: S3Request): string {
+  const parts = Object.entries(query).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((one) =>
+      one === null ? escapeUri(name) : `${escapeUri(name)}=${escapeUri(one)}`
+    )
+  );
+  const origin = `${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`;
+  return `${origin}${path}${parts.length === 0 ? "" : `?${parts.join("&")}`}`;
+}
+
+function escapeUri(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** The client corrects its signatures by itself; a person should still hear of a wrong clock, once. */
