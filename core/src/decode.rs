@@ -199,7 +199,8 @@ impl Decoder {
         let shown = show(wire, raw);
         let target = render::type_name(logical);
         match refusal.fault {
-            Fault::Malformed if !matches!(wire, Wire::Text) => {
+            // Any bytes are right on these wires; it is the value that does not fit the column's type.
+            Fault::Malformed if !matches!(wire, Wire::Text | Wire::Bytea) => {
                 let message = format!("A value of {} bytes is not the binary form of {wire:?}", raw.len());
                 CoreError::new(PROTOCOL, message).at_column(&self.name)
             }
@@ -234,7 +235,7 @@ fn show(wire: &Wire, raw: &[u8]) -> String {
         }
         Wire::Float4 => pg_binary::parse_float4(raw).map(|v| render::push_f64(&mut out, f64::from(v))),
         Wire::Float8 => pg_binary::parse_float8(raw).map(|v| render::push_f64(&mut out, v)),
-        Wire::Date | Wire::Timestamp => append_temporal_text(wire, false, raw, &mut out),
+        Wire::Date | Wire::Time | Wire::Timestamp => append_temporal_text(wire, false, raw, &mut out),
         _ => Err(Fault::Malformed),
     };
     match shown {
@@ -291,6 +292,7 @@ fn decode_values(wire: &Wire, zero_is_null: bool, fields: Fields<'_>, out: &mut 
         Store::I256(values) => decode_i256(wire, logical, each, values),
         Store::Uuid(bytes) => match wire {
             Wire::Uuid => each.uuids(bytes, pg_binary::parse_uuid),
+            Wire::Bytea => each.uuids(bytes, text::parse_uuid_bytes),
             _ => each.uuids(bytes, text::parse_uuid),
         },
         Store::Bytes(bytes) => decode_bytes(wire, logical, each, bytes),
@@ -391,7 +393,7 @@ fn decode_bytes(wire: &Wire, logical: &Logical, each: Each<'_>, bytes: &mut Byte
 /// Dates and clocks of PostgreSQL as text, `infinity` included.
 fn append_temporal_text(wire: &Wire, utc: bool, raw: &[u8], out: &mut Vec<u8>) -> Parsed<()> {
     match wire {
-        Wire::Time => push_time(out, pg_binary::parse_time(raw)?, 6),
+        Wire::Time => push_time(out, pg_binary::parse_clock(raw)?, 6),
         Wire::Date => match pg_binary::parse_int4(raw)? {
             i32::MAX => out.extend_from_slice(b"infinity"),
             i32::MIN => out.extend_from_slice(b"-infinity"),

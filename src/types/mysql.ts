@@ -358,8 +358,7 @@ function overrideChanges(column: OverridableColumn, type: LogicalType): Changes 
       if (type.kind === "decimal") return { wire: "text", select: `${name} + 0`, fidelity: "exact" };
       return isInteger(type) || type.kind === "bool" ? { fidelity: "exact" } : null;
     case "binary":
-      // Read as text, so that bytes which are no UUID are refused as such.
-      if (type.kind === "uuid") return { wire: "text", fidelity: "exact" };
+      if (type.kind === "uuid") return { wire: "bytes", fidelity: "exact" };
       if (type.kind === "binary") return { wire: "bytes", fidelity: "exact" };
       return type.kind === "json" ? { wire: "text", fidelity: "logical_string" } : null;
     case "geometry":
@@ -396,8 +395,8 @@ function integerChanges(type: LogicalType): Changes {
 function decimalChanges(column: OverridableColumn, type: LogicalType): Changes {
   if (type.kind === "float32" || type.kind === "float64") return { fidelity: "lossy" };
   const own = column.type?.kind === "decimal" ? column.type : null;
-  // The text of a scaled decimal has its point even where nothing follows it, and an integer has none.
-  if (isInteger(type)) return own?.scale === 0 ? { fidelity: "compatible" } : null;
+  // A fraction of zeros is a whole number; any other is refused when it is read.
+  if (isInteger(type)) return { fidelity: "compatible" };
   if (type.kind !== "decimal") return null;
   const narrower = own !== null && (type.scale < own.scale || type.precision - type.scale < own.precision - own.scale);
   return { fidelity: narrower ? "lossy" : "exact" };

@@ -341,6 +341,7 @@ for (const server of listMssqlServers()) {
     const cases: [string, string, LogicalType, Cell][] = [
       ["int", "12", { kind: "decimal", precision: 10, scale: 3 }, "12.000"],
       ["decimal(10,0)", "-5", { kind: "int64" }, "-5"],
+      ["decimal(10,2)", "-5.00", { kind: "int64" }, "-5"],
       ["tinyint", "1", { kind: "bool" }, "true"],
       ["real", "0.1", { kind: "float64" }, String(Math.fround(0.1))],
       ["binary(16)", "0x00112233445566778899aabbccddeeff", { kind: "uuid" }, "00112233-4455-6677-8899-aabbccddeeff"],

@@ -468,6 +468,7 @@ const REFUSED: [type: string, literal: string][] = [
   ["date", "-infinity"],
   ["timestamp", "infinity"],
   ["timestamptz", "-infinity"],
+  ["time", "24:00:00"],
   ["timestamptz[]", "{infinity}"],
   ["numeric(10,2)", "NaN"],
   ["int4[]", "{{1,2},{3,4}}"],

@@ -82,8 +82,16 @@ pub fn parse_timestamp(bytes: &[u8]) -> Parsed<i64> {
     us.checked_add(EPOCH_US).ok_or(Fault::Unrepresentable)
 }
 
-/// Microseconds since midnight; 24:00:00 is a time of PostgreSQL's.
+/// Microseconds since midnight. PostgreSQL's 24:00:00 is no time of a day for Arrow and Parquet.
 pub fn parse_time(bytes: &[u8]) -> Parsed<i64> {
+    match parse_clock(bytes)? {
+        US_PER_DAY => Err(Fault::Unrepresentable),
+        us => Ok(us),
+    }
+}
+
+/// Microseconds since midnight, 24:00:00 included.
+pub fn parse_clock(bytes: &[u8]) -> Parsed<i64> {
     let us = parse_int8(bytes)?;
     if (0..=US_PER_DAY).contains(&us) { Ok(us) } else { Err(Fault::Malformed) }
 }

@@ -51,7 +51,10 @@ fn parse_digits(digits: &[u8]) -> Parsed<u64> {
 
 pub fn parse_i64(text: &[u8]) -> Parsed<i64> {
     let (negative, digits) = split_sign(text);
-    let value = parse_digits(digits)?;
+    let value = match parse_digits(digits) {
+        Ok(value) => value,
+        Err(fault) => return parse_whole(text, fault),
+    };
     if negative {
         0i64.checked_sub_unsigned(value).ok_or(Fault::Unrepresentable)
     } else {
@@ -61,11 +64,21 @@ pub fn parse_i64(text: &[u8]) -> Parsed<i64> {
 
 pub fn parse_u64(text: &[u8]) -> Parsed<u64> {
     let (negative, digits) = split_sign(text);
-    match parse_digits(digits)? {
-        0 => Ok(0),
-        _ if negative => Err(Fault::Unrepresentable),
-        value => Ok(value),
+    match parse_digits(digits) {
+        Ok(0) => Ok(0),
+        Ok(_) if negative => Err(Fault::Unrepresentable),
+        Ok(value) => Ok(value),
+        Err(fault) => parse_whole(text, fault),
     }
+}
+
+/// A decimal whose fraction is zero is a whole number: `-5.00`. `fault` is what anything else is refused with.
+#[cold]
+fn parse_whole<T: TryFrom<i128>>(text: &[u8], fault: Fault) -> Parsed<T> {
+    if !text.contains(&b'.') {
+        return Err(fault);
+    }
+    T::try_from(parse_decimal128(text, 38, 0)?).map_err(|_| Fault::Unrepresentable)
 }
 
 pub fn parse_f64(text: &[u8]) -> Parsed<f64> {
@@ -397,7 +410,7 @@ pub fn parse_time(text: &[u8], unit: Unit) -> Parsed<i64> {
         return Err(Fault::Malformed);
     }
     let is_zero = seconds == 0 && ns == 0;
-    if (negative && !is_zero) || seconds > 86_400 || (seconds == 86_400 && ns > 0) {
+    if (negative && !is_zero) || seconds >= 86_400 {
         return Err(Fault::Unrepresentable);
     }
     Ok(seconds * units_per_second(unit) + to_units(ns, unit)?)
@@ -429,11 +442,13 @@ pub fn parse_timestamp(text: &[u8], unit: Unit, utc: bool) -> Parsed<i64> {
     i64::try_from(units).map_err(|_| Fault::Unrepresentable)
 }
 
-/// Sixteen raw bytes, or hexadecimal text with or without hyphens and braces.
+/// Sixteen raw bytes, or the text of a UUID stored as bytes.
+pub fn parse_uuid_bytes(bytes: &[u8]) -> Parsed<[u8; 16]> {
+    <[u8; 16]>::try_from(bytes).or_else(|_| parse_uuid(bytes))
+}
+
+/// Hexadecimal text with or without hyphens and braces. Sixteen letters are no UUID.
 pub fn parse_uuid(text: &[u8]) -> Parsed<[u8; 16]> {
-    if let Ok(raw) = <[u8; 16]>::try_from(text) {
-        return Ok(raw);
-    }
     let text = match text {
         [b'{', inner @ .., b'}'] => inner,
         _ => text,
@@ -482,9 +497,16 @@ mod tests {
         assert_eq!(parse_u64(b"18446744073709551615"), Ok(u64::MAX));
         assert_eq!(parse_u64(b"18446744073709551616"), Err(Fault::Unrepresentable));
         assert_eq!(parse_u64(b"-1"), Err(Fault::Unrepresentable));
-        for bad in [&b""[..], b"-", b"1.5", b"1 ", b"abc", b"--1"] {
+        for bad in [&b""[..], b"-", b".", b"1 ", b"abc", b"--1", b"1.x", b"1e3"] {
             assert_eq!(parse_i64(bad), Err(Fault::Malformed));
         }
+        assert_eq!(parse_i64(b"-5.00"), Ok(-5));
+        assert_eq!(parse_i64(b"-9223372036854775808.0"), Ok(i64::MIN));
+        assert_eq!(parse_u64(b"18446744073709551615.000"), Ok(u64::MAX));
+        assert_eq!(parse_u64(b"-0.0"), Ok(0));
+        assert_eq!(parse_u64(b"-1.0"), Err(Fault::Unrepresentable));
+        assert_eq!(parse_i64(b"1.5"), Err(Fault::Unrepresentable));
+        assert_eq!(parse_i64(b"9223372036854775808.0"), Err(Fault::Unrepresentable));
     }
 
     #[test]
@@ -520,6 +542,7 @@ mod tests {
         assert_eq!(parse_time(b"23:59:59.999999", Unit::Us), Ok(86_399_999_999));
         assert_eq!(parse_time(b"23:59:59.9999999", Unit::Us), Err(Fault::Unrepresentable));
         assert_eq!(parse_time(b"23:59:59.9999999", Unit::Ns), Ok(86_399_999_999_900));
+        assert_eq!(parse_time(b"24:00:00", Unit::Us), Err(Fault::Unrepresentable));
         assert_eq!(parse_time(b"838:59:59", Unit::Us), Err(Fault::Unrepresentable));
         assert_eq!(parse_time(b"-00:00:01", Unit::Us), Err(Fault::Unrepresentable));
         assert_eq!(parse_timestamp(b"1970-01-01 00:00:01.5", Unit::Us, false), Ok(1_500_000));
@@ -538,7 +561,10 @@ mod tests {
         assert_eq!(parse_uuid(b"00112233-4455-6677-8899-aabbccddeeff"), Ok(expected));
         assert_eq!(parse_uuid(b"{00112233-4455-6677-8899-AABBCCDDEEFF}"), Ok(expected));
         assert_eq!(parse_uuid(b"00112233445566778899aabbccddeeff"), Ok(expected));
-        assert_eq!(parse_uuid(&expected), Ok(expected));
+        assert_eq!(parse_uuid_bytes(b"00112233445566778899aabbccddeeff"), Ok(expected));
+        assert_eq!(parse_uuid_bytes(&expected), Ok(expected));
+        assert_eq!(parse_uuid_bytes(&[1, 2]), Err(Fault::Malformed));
+        assert_eq!(parse_uuid(b"sixteen letters."), Err(Fault::Malformed));
         assert_eq!(parse_uuid(b"00112233-4455-6677-8899-aabbccddeef"), Err(Fault::Malformed));
         assert_eq!(parse_uuid(b"0011223344556677-8899-aabbccddeeff-0"), Err(Fault::Malformed));
     }

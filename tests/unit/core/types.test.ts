@@ -155,6 +155,19 @@ const CASES: readonly Case[] = [
     values: [[utf8.encode("00112233-4455-6677-8899-AABBCCDDEEFF"), "00112233-4455-6677-8899-aabbccddeeff"]],
   },
   {
+    type: "uuid",
+    wire: "bytes",
+    duckdb: "UUID",
+    values: [[uuid, "00112233-4455-6677-8899-aabbccddeeff"]],
+  },
+  {
+    type: "int64",
+    wire: "text",
+    duckdb: "BIGINT",
+    values: [[utf8.encode("-5.00"), "-5"], [utf8.encode("9223372036854775807.0"), "9223372036854775807"]],
+  },
+  { type: "string", wire: "time", duckdb: "VARCHAR", values: [[int(8, 86_400_000_000n), "24:00:00.000000"]] },
+  {
     type: "interval",
     wire: "interval",
     duckdb: "VARCHAR",

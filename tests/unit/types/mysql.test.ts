@@ -146,7 +146,11 @@ const TYPES: Record<string, LogicalType> = {
 /** Which overrides each type accepts; every other pair must be refused. */
 const ACCEPTED: [string, MysqlColumn, string][] = [
   ["int", column(3), "bool int16 int32 int64 uint64 float32 float64 decimal string"],
-  ["decimal(10,2)", column(246, { length: 12, decimals: 2 }), "float32 float64 decimal string"],
+  [
+    "decimal(10,2)",
+    column(246, { length: 12, decimals: 2 }),
+    "int16 int32 int64 uint64 float32 float64 decimal string",
+  ],
   ["decimal(10,0)", column(246, { length: 11 }), "int16 int32 int64 uint64 float32 float64 decimal string"],
   ["float", column(4, { decimals: 31 }), "float32 float64 string"],
   ["date", column(10), "date string"],
@@ -193,7 +197,7 @@ Deno.test("an override chooses the wire form its type needs", () => {
   assert.deepEqual(overrideMysql(bits, { kind: "string" }).select, "`b` + 0");
   assert.deepEqual(overrideMysql(bits, { kind: "binary" }).wire, "bytes");
   const bytes = { name: "b", nativeType: "binary(16)", ...mapMysql(column(254, { name: "b" }), false) };
-  assert.deepEqual(overrideMysql(bytes, { kind: "uuid" }).wire, "text");
+  assert.deepEqual(overrideMysql(bytes, { kind: "uuid" }).wire, "bytes");
   assert.deepEqual(overrideMysql(bytes, { kind: "string" }).wire, "text");
   const point = { name: "g", nativeType: "point", ...mapMysql(column(255, { name: "g" }), false) };
   assert.deepEqual(overrideMysql(point, { kind: "string" }).select, "ST_AsText(`g`, 'axis-order=long-lat')");
