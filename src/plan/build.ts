@@ -19,9 +19,10 @@ import { applyOverrides } from "../types/mod.ts";
 import { buildCursorDefinition, buildDefinition, checkCursor, checkInterrupted, fingerprint } from "./definition.ts";
 import { findColumn, type KeyContext } from "./key.ts";
 import { parquetSpec } from "./memory.ts";
-import { wholeSlice } from "./slices.ts";
+import { buildSlices, countSlices } from "./layout.ts";
+import { checkSettings, type SealedTask } from "./sealed.ts";
 import { type Cut, cutChunked, cutWhole } from "./strategy.ts";
-import type { CursorWindow, Task } from "./task.ts";
+import type { CursorWindow, Slice, Task } from "./task.ts";
 import { buildWindow, findCursor, isEmptyWindow, windowFilter } from "./window.ts";
 
 export interface PlanContext {
@@ -41,12 +42,16 @@ export interface Unit {
   readonly filters: readonly Predicate[];
   /** What `{partition}` becomes. */
   readonly partition: string | null;
+  /** What a plan artifact fixed for it. */
+  readonly sealed?: SealedTask;
 }
 
 export interface StoredProgress {
   readonly cursor: CursorState | null;
   /** The interrupted run to finish, with its slices. */
   readonly run: StoredRun | null;
+  /** Run what the unit's plan artifact says instead of planning. */
+  readonly asPlanned?: boolean;
 }
 
 /** What a resumed run needs again, stored in its intent. */
@@ -54,6 +59,10 @@ export interface StoredPlan {
   readonly strategyLabel: string;
   readonly window: CursorWindow | null;
   readonly filters: readonly Predicate[];
+  /** The day that `{date}` stands for. */
+  readonly date?: string;
+  /** The plan artifact the run was begun from. */
+  readonly planId?: string | null;
 }
 
 /**
@@ -79,28 +88,28 @@ export async function buildTask(
     context.strict,
   );
   const destinationWritten = writtenDestination(entry.destination);
-  const startedAt = progress.run === null ? context.runtime.now() : Date.parse(progress.run.startedAt);
+  const stored = progress.run === null ? null : JSON.parse(progress.run.planJson) as StoredPlan;
+  const date = stored === null
+    ? unit.sealed?.date ?? dayOf(context.runtime.now())
+    : stored.date ?? dayOf(Date.parse(progress.run!.startedAt));
   const destination = await resolveDestination(entry.destination, {
-    date: new Date(startedAt).toISOString().slice(0, 10),
+    date,
     export: entry.name,
     table: entry.name,
     partition: unit.partition,
   }, context.runtime);
   const definition = buildDefinition(entry, unit.name, columns, destinationWritten);
+  if (unit.sealed !== undefined) checkSettings(unit.sealed, definition, where);
   if (progress.run !== null) checkInterrupted(progress.run, definition, config.path);
 
   const keyContext: KeyContext = { source, query, shape: { columns }, filters: unit.filters, where };
-  const stored = progress.run === null ? null : JSON.parse(progress.run.planJson) as StoredPlan;
-  const planned = stored === null
-    ? await planSlices(context, unit, keyContext, facts, progress, before, destinationWritten)
-    : {
-      ...stored,
-      slices: [],
-      strategy: { kind: "whole" } as const,
-      warnings: [],
-      label: stored.strategyLabel,
-    };
-  const lanes = lanesFor(source, entry, planned.slices.length);
+  const planned = stored !== null
+    ? toPlanned(stored)
+    : unit.sealed !== undefined && progress.asPlanned === true
+    ? fromSealed(unit, unit.sealed, keyContext, progress.cursor, config.path)
+    : await planSlices(context, unit, keyContext, facts, progress, before, destinationWritten);
+  const lanes = lanesFor(source, entry, countSlices(planned.layout));
+  let slices: Slice[] | null = null;
   return {
     export: entry,
     name: unit.name,
@@ -111,7 +120,10 @@ export async function buildTask(
     strategy: planned.strategy,
     strategyLabel: planned.label,
     filters: planned.filters,
-    slices: planned.slices,
+    layout: planned.layout,
+    get slices() {
+      return slices ??= buildSlices(planned.layout);
+    },
     window: planned.window,
     lanes,
     rowsEstimate: planned.window === null && unit.filters.length === 0 ? facts?.rowsEstimate ?? null : null,
@@ -121,9 +133,37 @@ export async function buildTask(
     destinationWritten,
     definition,
     planHash: fingerprint(definition),
+    date,
+    planId: stored === null ? unit.sealed?.planId ?? null : stored.planId ?? null,
     complete: entry.mode === "full" || entry.mode === "chunked",
     warnings: [...planned.warnings, ...columns.flatMap((c) => c.warnings.map((w) => `column '${c.name}': ${w}`))],
   };
+}
+
+function dayOf(nowMs: number): string {
+  return new Date(nowMs).toISOString().slice(0, 10);
+}
+
+/** A run that is taken up: its slices are in the state. */
+function toPlanned({ strategyLabel: label, window, filters }: StoredPlan): Planned {
+  return { label, window, filters, layout: { kind: "none" }, strategy: { kind: "whole" }, warnings: [] };
+}
+
+/** The task as it was sealed, bound to the cursor as it is stored now. */
+function fromSealed(
+  { entry, name }: Unit,
+  sealed: SealedTask,
+  keyContext: KeyContext,
+  previous: CursorState | null,
+  configPath: string,
+): Planned {
+  const { strategy, strategyLabel: label, layout, filters } = sealed;
+  const fixed = { strategy, label, layout, filters, warnings: [] };
+  if (sealed.window === null || entry.incremental === null) return { ...fixed, window: null };
+  const cursor = findCursor(keyContext, entry.incremental);
+  const definition = buildCursorDefinition(entry, cursor, writtenDestination(entry.destination));
+  checkCursor(previous, definition, name, configPath);
+  return { ...fixed, window: { ...sealed.window, definition, previous } };
 }
 
 /** What must be asked before the picture is taken. */
@@ -189,7 +229,7 @@ async function planSlices(
       return {
         strategy: { kind: "whole" },
         label: `incremental(${definition.column})`,
-        slices: empty ? [] : wholeSlice(),
+        layout: empty ? { kind: "none" } : { kind: "whole" },
         warnings: [...nullWarnings(window, definition.column), ...lateWarnings(context.source, cursor, window)],
         filters: [windowFilter(cursor, window, entry.incremental)],
         window,
@@ -231,7 +271,7 @@ async function planTimeWindow(context: KeyContext, entry: Export): Promise<Plann
   return {
     strategy: { kind: "whole" },
     label: `time-window(${settings.column}, ${settings.days}d)`,
-    slices: wholeSlice(),
+    layout: { kind: "whole" },
     warnings: [],
     window: null,
     filters: [

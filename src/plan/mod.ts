@@ -16,3 +16,15 @@ export { describeCursor, fingerprint } from "./definition.ts";
 export { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
 export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";
 export { checkRules } from "./rules.ts";
+export { buildSlices, countSlices, type Layout } from "./layout.ts";
+export {
+  type Admission,
+  admit,
+  type ColumnDrift,
+  type ColumnName,
+  columnNames,
+  findColumnDrift,
+  planIdOf,
+  type SealedTask,
+  type SealedWindow,
+} from "./sealed.ts";

@@ -43,16 +43,20 @@ export function cutSlices(
 
 /** Windows of `size` keys from `min` to `max`. */
 export function integerSlices(column: KeyColumn, min: bigint, max: bigint, size: bigint): Slice[] {
-  const count = (max - min) / size + 1n;
-  if (count > BigInt(SLICES_MAX)) {
-    throw new RivetError("RIVET_PLAN_CHUNK_KEY_SPARSE", `${count} chunks of ${size} keys between ${min} and ${max}`, {
-      where: `column '${column.names.join(", ")}'`,
-      cure: "Raise `chunk_size`, or slice by an index with `chunk_by_key`",
-    });
-  }
+  countIntegers(column, min, max, size);
   const cuts: string[][] = [];
   for (let cut = min + size; cut <= max; cut += size) cuts.push([String(cut)]);
   return cutSlices([column], cuts, (index) => numbered("c", index));
+}
+
+/** How many windows `integerSlices` makes; refuses far too many. */
+export function countIntegers(column: KeyColumn, min: bigint, max: bigint, size: bigint): number {
+  const count = (max - min) / size + 1n;
+  if (count <= BigInt(SLICES_MAX)) return Number(count);
+  throw new RivetError("RIVET_PLAN_CHUNK_KEY_SPARSE", `${count} chunks of ${size} keys between ${min} and ${max}`, {
+    where: `column '${column.names.join(", ")}'`,
+    cure: "Raise `chunk_size`, or slice by an index with `chunk_by_key`",
+  });
 }
 
 /** The window size that makes `count` windows, rounded up, at least 1. */
@@ -64,17 +68,18 @@ export function sizeForCount(min: bigint, max: bigint, count: number): bigint {
 
 /** Windows of `days` whole days from `first` to `last` (`YYYY-MM-DD`). */
 export function daySlices(column: KeyColumn, first: string, last: string, days: number): Slice[] {
+  countDays(first, last, days);
   const cuts: string[][] = [];
   const end = dayNumber(last);
-  for (let day = dayNumber(first) + days; day <= end; day += days) {
-    if (cuts.length >= SLICES_MAX) throw tooManyDays(first, last, days);
-    cuts.push([dayText(day)]);
-  }
+  for (let day = dayNumber(first) + days; day <= end; day += days) cuts.push([dayText(day)]);
   return cutSlices([column], cuts, (index) => `d${index === 0 ? first : cuts[index - 1]![0]}`);
 }
 
-function tooManyDays(first: string, last: string, days: number): RivetError {
-  return new RivetError(
+/** How many windows `daySlices` makes; refuses far too many. */
+export function countDays(first: string, last: string, days: number): number {
+  const count = Math.floor(Math.max(0, dayNumber(last) - dayNumber(first)) / days) + 1;
+  if (count <= SLICES_MAX) return count;
+  throw new RivetError(
     "RIVET_PLAN_CHUNK_KEY_SPARSE",
     `Too many windows of ${days} days between ${first} and ${last}`,
     {
@@ -100,14 +105,22 @@ export function pageSlices(pages: number, pagesPerSlice: number): Slice[] {
   return slices;
 }
 
+export function countPages(pages: number, pagesPerSlice: number): number {
+  return Math.max(1, Math.ceil(pages / pagesPerSlice));
+}
+
 /** Slices between sampled keys, in the server's order; equal neighbours are one cut. */
 export function keySlices(columns: readonly KeyColumn[], samples: readonly (readonly string[])[]): Slice[] {
+  return cutSlices(columns, distinctCuts(samples), (index) => numbered("k", index));
+}
+
+export function distinctCuts(samples: readonly (readonly string[])[]): (readonly string[])[] {
   const cuts: (readonly string[])[] = [];
   for (const sample of samples) {
     const last = cuts.at(-1);
     if (last === undefined || sample.some((value, i) => value !== last[i])) cuts.push(sample);
   }
-  return cutSlices(columns, cuts, (index) => numbered("k", index));
+  return cuts;
 }
 
 function numbered(letter: string, index: number): string {

@@ -4,23 +4,14 @@ import { RivetError } from "../errors.ts";
 import type { ChunkedConfig, Export } from "../config/mod.ts";
 import { isInteger, type KeyColumn, type TableFacts } from "../source/mod.ts";
 import { findColumn, findIndex, type KeyContext, readBounds, readIntegerBounds, sampleCuts } from "./key.ts";
-import {
-  cutSlices,
-  dayNumber,
-  daySlices,
-  integerSlices,
-  keySlices,
-  pageSlices,
-  sizeForCount,
-  wholeSlice,
-  withNullSlice,
-} from "./slices.ts";
-import type { Slice, Strategy } from "./task.ts";
+import { countSlices, keyLayout, type Layout, openIntegers } from "./layout.ts";
+import { dayNumber, sizeForCount } from "./slices.ts";
+import type { Strategy } from "./task.ts";
 
 export interface Cut {
   readonly strategy: Strategy;
   readonly label: string;
-  readonly slices: Slice[];
+  readonly layout: Layout;
   readonly warnings: readonly string[];
 }
 
@@ -42,7 +33,7 @@ export function cutWhole(context: CutContext): Cut {
     const pagesPerSlice = Math.ceil((facts.pages ?? 0) / (entry.parallel * 4));
     return pages(facts, pagesPerSlice, `full-parallel(${entry.parallel})`);
   }
-  return { strategy: { kind: "whole" }, label: "full-scan", slices: wholeSlice(), warnings: [] };
+  return { strategy: { kind: "whole" }, label: "full-scan", layout: { kind: "whole" }, warnings: [] };
 }
 
 /** Slices of a chunked export. */
@@ -51,7 +42,7 @@ export async function cutChunked(context: CutContext, chunked: ChunkedConfig): P
   if (chunked.byDays !== null) return await cutByDays(context, requireColumn(context, chunked), chunked.byDays);
   if (chunked.dense) return await cutDense(context, requireColumn(context, chunked), sizeOf(context, chunked));
   if (isSmall(context, chunked)) {
-    return { strategy: { kind: "whole" }, label: "full-scan", slices: wholeSlice(), warnings: [] };
+    return { strategy: { kind: "whole" }, label: "full-scan", layout: { kind: "whole" }, warnings: [] };
   }
   if (chunked.column !== null) {
     return await cutByRange(context, findRangeColumn(context, chunked.column), chunked, true);
@@ -124,28 +115,30 @@ async function cutByRange(
   const size = chunked.count !== null && bounds !== null
     ? sizeForCount(bounds.min, bounds.max, chunked.count)
     : BigInt(sizeOf(context, chunked));
-  const ranges = bounds === null
-    ? cutSlices([column], [], () => "c00000")
-    : integerSlices(column, bounds.min, bounds.max, size);
+  const layout: Layout = bounds === null
+    ? openIntegers(column)
+    : { kind: "integers", column, min: String(bounds.min), max: String(bounds.max), size: String(size) };
   const name = column.names[0]!;
   const cut: Cut = {
     strategy: { kind: "range", column: name, size: Number(size), count: chunked.count },
     label: parallelLabel("chunked", context.entry, `${name}, size=${size}`),
-    slices: withNullSlice(ranges, [column]),
+    layout,
     warnings: [],
   };
+  const count = countSlices(layout);
   if (chunked.count !== null || !isSparse(context, cut, Number(size))) return cut;
   if (!refuseSparse) return cut;
   throw new RivetError(
     "RIVET_PLAN_CHUNK_KEY_SPARSE",
-    `${cut.slices.length} chunks for about ${context.facts?.rowsEstimate} rows: the keys of '${name}' are far apart`,
+    `${count} chunks for about ${context.facts?.rowsEstimate} rows: the keys of '${name}' are far apart`,
     { where: context.where, cure: `Use \`chunk_by_key: ${name}\`, \`chunk_count\`, or a larger \`chunk_size\`` },
   );
 }
 
 function isSparse({ facts }: CutContext, cut: Cut, size: number): boolean {
   const rows = facts?.rowsEstimate ?? null;
-  return rows !== null && cut.slices.length >= 64 && cut.slices.length >= 4 * Math.ceil(Math.max(rows, 1) / size);
+  const count = countSlices(cut.layout);
+  return rows !== null && count >= 64 && count >= 4 * Math.ceil(Math.max(rows, 1) / size);
 }
 
 async function cutByDays(context: CutContext, column: KeyColumn, days: number): Promise<Cut> {
@@ -161,14 +154,13 @@ async function cutByDays(context: CutContext, column: KeyColumn, days: number): 
   const { min, max } = await readBounds(context, column);
   const first = min === null ? "1970-01-01" : min.slice(0, 10);
   if (min !== null) dayNumber(min);
-  const slices = min === null || max === null
-    ? cutSlices([column], [], () => "d")
-    : daySlices(column, first, max.slice(0, 10), days);
+  const layout: Layout = { kind: "days", column, first, last: max === null ? first : max.slice(0, 10), days };
+  countSlices(layout);
   const name = column.names[0]!;
   return {
     strategy: { kind: "days", column: name, days },
     label: parallelLabel("date-chunked", context.entry, `${name}, ${days}d`),
-    slices: withNullSlice(slices, [column]),
+    layout,
     warnings: [],
   };
 }
@@ -185,7 +177,7 @@ async function cutByKey(
   return {
     strategy: { kind: "key", columns: names, size },
     label: parallelLabel("keyset", context.entry, `${names.join(", ")}, size=${size}`),
-    slices: withNullSlice(keySlices(columns, cuts), columns),
+    layout: keyLayout(columns, cuts),
     warnings: [],
   };
 }
@@ -212,7 +204,7 @@ async function cutDense(context: CutContext, column: KeyColumn, size: number): P
   return {
     strategy: { kind: "dense", column: name, size },
     label: parallelLabel("chunked", context.entry, `${name}, dense, size=${size}`),
-    slices: withNullSlice(keySlices([column], cuts), [column]),
+    layout: keyLayout([column], cuts),
     warnings: [],
   };
 }
@@ -221,7 +213,7 @@ function pages(facts: TableFacts, pagesPerSlice: number, label: string): Cut {
   return {
     strategy: { kind: "pages", pagesPerSlice },
     label,
-    slices: pageSlices(facts.pages ?? 0, pagesPerSlice),
+    layout: { kind: "pages", pages: facts.pages ?? 0, pagesPerSlice },
     warnings: [],
   };
 }

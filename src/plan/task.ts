@@ -5,6 +5,7 @@ import type { ResolvedDestination } from "../destination/mod.ts";
 import type { CursorDefinition, CursorState, ExportKey, SliceIntent } from "../state/mod.ts";
 import type { Engine, Predicate, Query, SourceColumn } from "../source/mod.ts";
 import type { Export } from "../config/mod.ts";
+import type { Layout } from "./layout.ts";
 
 /** A range read as one unit. Users see the word chunk. */
 export interface Slice {
@@ -58,6 +59,9 @@ export interface Task {
   readonly strategyLabel: string;
   /** Conditions of every slice. */
   readonly filters: readonly Predicate[];
+  /** How it is cut; `none` for a run that is taken up, whose slices are stored. */
+  readonly layout: Layout;
+  /** Made from the layout when they are first asked for. */
   readonly slices: readonly Slice[];
   readonly window: CursorWindow | null;
   readonly lanes: number;
@@ -70,6 +74,10 @@ export interface Task {
   /** Setting → value of everything that must not change between a crash and its resume. */
   readonly definition: Readonly<Record<string, string>>;
   readonly planHash: string;
+  /** The day that `{date}` stands for. */
+  readonly date: string;
+  /** The plan artifact it comes from. */
+  readonly planId: string | null;
   /** True when every run of the export is the whole picture, so that a new set replaces the old one. */
   readonly complete: boolean;
   readonly warnings: readonly string[];

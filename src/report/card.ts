@@ -17,6 +17,7 @@ function cardRows(s: RunSummary): [string, string][] {
   const rows: [string, string | null][] = [
     ["run_id", s.run_id],
     ["status", s.skip_reason === null ? s.status : `${s.status} (${s.skip_reason})`],
+    ["applied by", s.answered_by_run],
     ["resumed", s.resumed ? "yes, an interrupted run was finished" : null],
     ["strategy", s.strategy === s.mode && s.run_id === null ? null : s.strategy],
     ["tuning", `profile=${s.tuning_profile}, batch_size=${s.batch_size}`],

@@ -95,6 +95,8 @@ export interface RunSummary {
   readonly run_id: string | null;
   readonly status: "success" | "failed" | "skipped" | "interrupted" | "already_applied";
   readonly skip_reason: string | null;
+  /** The run that did what was asked for already. */
+  readonly answered_by_run: string | null;
   readonly mode: string;
   readonly strategy: string;
   readonly consistency: "snapshot" | "slice" | "none" | null;

@@ -2,6 +2,7 @@
 
 import type { Config } from "../config/mod.ts";
 import type { Destination, ResolvedDestination } from "../destination/mod.ts";
+import type { Unit } from "../plan/mod.ts";
 import type { EventSink } from "../report/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SessionLimits, Source, SourceConnection } from "../source/mod.ts";
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly validate: boolean;
   readonly reconcile: boolean;
   readonly resume: boolean;
+  /** Leaves out what has no run to finish and a complete prefix. */
+  readonly skipComplete?: boolean;
   readonly force: boolean;
   readonly strict: boolean;
   readonly lockWaitS: number;
@@ -19,6 +22,8 @@ export interface RunOptions {
 
 export interface RunContext {
   readonly config: Config;
+  /** What a plan artifact makes of each export, by name; absent = everything is planned now. */
+  readonly applied?: ReadonlyMap<string, readonly Unit[]>;
   readonly options: RunOptions;
   readonly runtime: Runtime;
   readonly version: string;

@@ -18,6 +18,7 @@ import {
 import type { RunSummary } from "../report/mod.ts";
 import type { Consistency, Source } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
+import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { readManifest } from "./commit.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
@@ -167,12 +168,20 @@ async function beginRun(
   signal: AbortSignal,
 ): Promise<Run | null> {
   const stored = await state.openRun(key);
+  const admission = await admitUnit(context, unit, state, key, stored);
+  if (admission?.kind === "done") {
+    recorder.alreadyApplied(admission.runId);
+    return null;
+  }
+  if (admission?.kind === "replan" && admission.why !== null) recorder.warn("plan", `forced: ${admission.why}`);
   const before = await askBeforePicture(source, unit.entry);
   const token = await source.begin(null);
   const { strict } = context.options;
   const planContext = { config: context.config, source, runtime: context.runtime, version: context.version, strict };
-  const task = await buildTask(planContext, unit, key, { cursor: await state.cursor(key), run: stored }, before);
-  await recorder.checkSchema(task);
+  const asPlanned = admission?.kind === "as_planned";
+  const progress = { cursor: await state.cursor(key), run: stored, asPlanned };
+  const task = await buildTask(planContext, unit, key, progress, before);
+  await recorder.checkSchema(task, unit.sealed?.columns ?? null);
   const destination = await context.openDestination(task.destination);
   try {
     for (const message of task.warnings) recorder.warn("plan", message);
@@ -182,6 +191,11 @@ async function beginRun(
     const picture: Picture = { source, token, consistency: levelOf(source, token, task.lanes) };
     if (stored !== null) {
       return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
+    }
+    if (context.options.skipComplete && await isComplete(destination)) {
+      recorder.succeed(`'${destination.uri}' is complete`);
+      await destination[Symbol.asyncDispose]();
+      return null;
     }
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, key, destination);
@@ -220,6 +234,8 @@ function toIntent(task: Task, exportedAtUs: number): Intent {
     filters: task.filters,
     boundsFingerprint: boundsFingerprint(task.slices),
     exportedAtUs,
+    date: task.date,
+    planId: task.planId,
   };
 }
 
@@ -255,22 +271,6 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   await destination.sweep((key) => key.startsWith(stemOf(run.task.name, runId)));
   return { ...run, task: { ...run.task, lanes }, slices };
-}
-
-/** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */
-async function refuseFreshRun(context: RunContext, unit: Unit, destination: Destination): Promise<void> {
-  if (context.options.force) return;
-  const where = `export '${unit.name}'`;
-  for await (const stored of destination.list(SUCCESS_KEY)) {
-    if (stored.key !== SUCCESS_KEY) continue;
-    throw new RivetError("RIVET_DEST_ALREADY_COMPLETE", `No run to resume, and '${destination.uri}' is complete`, {
-      where,
-    });
-  }
-  throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "No interrupted run to resume", {
-    where,
-    cure: "Run without `--resume` to start one",
-  });
 }
 
 /** Runs looked at when a new one begins; older ones were cleared by the runs in between. */

@@ -18,25 +18,44 @@ export { summaryExitCode } from "./recorder.ts";
 /** Exports at once, at most. */
 export const EXPORTS_PARALLEL_MAX = 16;
 
+/** Exports that run before those of the next stage, up to `parallel` at once. */
+export interface Stage {
+  readonly exports: readonly Export[];
+  readonly parallel: number;
+}
+
 /** Runs the exports in order, up to `parallel` at once; a failed one does not stop the others, a signal does. */
-export async function runExports(
+export function runExports(
   context: RunContext,
   exports: readonly Export[],
   parallel: number,
 ): Promise<AggregateSummary> {
+  return runStages(context, [{ exports, parallel }], parallel > 1 ? "parallel" : "sequential");
+}
+
+/** Runs stage after stage; `onStage` is called before each. */
+export async function runStages(
+  context: RunContext,
+  stages: readonly Stage[],
+  parallelMode: string,
+  onStage: (index: number) => void = () => {},
+): Promise<AggregateSummary> {
   const began = context.runtime.now();
   const summaries = new Map<string, RunSummary>();
-  const queue = [...await expandAll(context, exports, summaries)];
-  const work = async () => {
-    for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
-      summaries.set(
-        unit.name,
-        context.signal.aborted ? await skipInterrupted(context, unit) : await runUnit(context, unit),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, EXPORTS_PARALLEL_MAX)) }, work));
-  return aggregate(context, began, [...summaries.values()], parallel);
+  for (const [index, { exports, parallel }] of stages.entries()) {
+    onStage(index);
+    const queue = [...await expandAll(context, exports, summaries)];
+    const work = async () => {
+      for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
+        summaries.set(
+          unit.name,
+          context.signal.aborted ? await skipInterrupted(context, unit) : await runUnit(context, unit),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, EXPORTS_PARALLEL_MAX)) }, work));
+  }
+  return aggregate(context, began, [...summaries.values()], parallelMode);
 }
 
 /** What a signal kept from beginning is reported, and makes the exit code say so. */
@@ -54,6 +73,11 @@ async function expandAll(
   const units: Unit[] = [];
   for (const entry of exports) {
     const whole: Unit = { entry, name: entry.name, filters: [], partition: null };
+    const planned = context.applied?.get(entry.name);
+    if (planned !== undefined) {
+      units.push(...planned);
+      continue;
+    }
     if (entry.partition === null) {
       units.push(whole);
       continue;
@@ -75,7 +99,7 @@ function aggregate(
   context: RunContext,
   began: number,
   summaries: readonly RunSummary[],
-  parallel: number,
+  parallelMode: string,
 ): AggregateSummary {
   const ended = context.runtime.now();
   const sum = (pick: (summary: RunSummary) => number) => summaries.reduce((total, summary) => total + pick(summary), 0);
@@ -87,7 +111,7 @@ function aggregate(
     finished_at: new Date(ended).toISOString(),
     duration_ms: Math.round(ended - began),
     config_path: context.config.path,
-    parallel_mode: parallel > 1 ? "parallel" : "sequential",
+    parallel_mode: parallelMode,
     total_exports: summaries.length,
     success_count: count("success", "already_applied"),
     failed_count: count("failed", "interrupted"),

@@ -3,10 +3,17 @@
 import { RivetError, toErrorReport } from "../errors.ts";
 import type { QualityConfig } from "../config/mod.ts";
 import { formatCapabilities } from "../destination/mod.ts";
-import type { Slice, Task, Unit } from "../plan/mod.ts";
+import {
+  type ColumnDrift,
+  type ColumnName,
+  columnNames,
+  findColumnDrift,
+  type Slice,
+  type Task,
+  type Unit,
+} from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
 import type { Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
-import { formatType } from "../types/mod.ts";
 import type { RunContext } from "./context.ts";
 import type { Run } from "./export.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
@@ -69,31 +76,28 @@ export class RunRecorder {
   }
 
   /** Compares the columns with the stored ones before anything is read; `on_schema_drift: fail` stops here. */
-  async checkSchema(task: Task): Promise<void> {
+  async checkSchema(task: Task, planned: readonly ColumnName[] | null = null): Promise<void> {
     checkQualityColumns(task.export.quality, task.columns, `export '${task.name}'`);
+    // A plan was read by people: what changed since then counts, also where nothing was ever exported.
+    if (planned !== null) this.#judgeDrift(task, planned, "since they were planned");
     const stored = await this.#state.schema(task.key);
-    if (stored === null) return;
-    const now = new Map(task.columns.map((c) => [c.name, typeName(c)]));
-    const was = new Map(stored.map((c) => [c.name, c.type]));
-    const added = [...now.keys()].filter((name) => !was.has(name));
-    const removed = [...was.keys()].filter((name) => !now.has(name));
-    const retyped = [...now].filter(([name, type]) => was.has(name) && was.get(name) !== type)
-      .map(([name, type]) => [name, was.get(name)!, type] as const);
-    if (added.length + removed.length + retyped.length === 0) return;
+    if (stored !== null && !this.#summary.schema_changed) this.#judgeDrift(task, stored, "");
+  }
+
+  #judgeDrift(task: Task, was: readonly ColumnName[], since: string): void {
+    const drift = findColumnDrift(was, columnNames(task.columns));
+    if (drift === null) return;
     this.#summary.schema_changed = true;
-    this.#emit({ kind: "schema_changed", exportName: task.name, added, removed, retyped });
-    if (task.export.onSchemaDrift !== "fail") {
-      if (task.export.onSchemaDrift === "warn") this.warn("schema", describeDrift(added, removed, retyped));
-      return;
-    }
-    throw new RivetError("RIVET_SCHEMA_DRIFT", describeDrift(added, removed, retyped), {
-      where: `export '${task.name}'`,
-    });
+    this.#emit({ kind: "schema_changed", exportName: task.name, ...drift });
+    const text = describeDrift(drift, since);
+    if (task.export.onSchemaDrift === "warn") this.warn("schema", text);
+    if (task.export.onSchemaDrift !== "fail") return;
+    throw new RivetError("RIVET_SCHEMA_DRIFT", text, { where: `export '${task.name}'` });
   }
 
   /** The columns as the next run will compare them; a run without rows stores none. */
   schemaToStore(task: Task, rows: number): { name: string; type: string }[] | null {
-    return rows === 0 ? null : task.columns.map((c) => ({ name: c.name, type: typeName(c) }));
+    return rows === 0 ? null : columnNames(task.columns);
   }
 
   warn(context: string, message: string): void {
@@ -194,6 +198,12 @@ export class RunRecorder {
   succeed(skipReason: string | null): void {
     this.#summary.status = skipReason === null ? "success" : "skipped";
     this.#summary.skip_reason = skipReason;
+  }
+
+  /** An earlier run of the same plan did all there is to do. */
+  alreadyApplied(runId: string): void {
+    this.#summary.status = "already_applied";
+    this.#summary.answered_by_run = runId;
   }
 
   /** The run was judged and will not be continued. */
@@ -297,25 +307,18 @@ export class RunRecorder {
   }
 }
 
-function typeName(column: Task["columns"][number]): string {
-  return column.type === null ? column.nativeType : formatType(column.type);
-}
-
-function describeDrift(
-  added: readonly string[],
-  removed: readonly string[],
-  retyped: readonly (readonly [string, string, string])[],
-): string {
+function describeDrift({ added, removed, retyped }: ColumnDrift, since: string): string {
   const parts = [
     added.length > 0 ? `added ${added.join(", ")}` : "",
     removed.length > 0 ? `removed ${removed.join(", ")}` : "",
     ...retyped.map(([name, was, now]) => `${name} was ${was} and is ${now}`),
   ];
-  return `The columns changed: ${parts.filter((p) => p !== "").join("; ")}`;
+  return `The columns changed${since === "" ? "" : ` ${since}`}: ${parts.filter((p) => p !== "").join("; ")}`;
 }
 
 /** The command that finishes an interrupted run. */
 export function resumeCommand(context: RunContext, unit: Unit): string {
+  if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}`;
   return `rivet run -c ${context.config.path} -e ${unit.entry.name}`;
 }
 
@@ -400,6 +403,7 @@ function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummary> {
     run_id: null,
     status: "failed",
     skip_reason: null,
+    answered_by_run: null,
     mode: entry.mode,
     strategy: entry.mode,
     consistency: null,

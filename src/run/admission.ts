@@ -1,0 +1,48 @@
+// Whether a unit runs at all: what a plan artifact says about it, and what `--resume` leaves out. Asked under the lease.
+
+import { RivetError } from "../errors.ts";
+import type { Destination } from "../destination/mod.ts";
+import { SUCCESS_KEY } from "../manifest.ts";
+import { type Admission, admit, type Unit } from "../plan/mod.ts";
+import type { ExportKey, State, StoredRun } from "../state/mod.ts";
+import type { RunContext } from "./context.ts";
+
+/** Completed runs looked at: a plan that was applied is among the newest. */
+const RUNS_MAX = 200;
+
+/** Null for a unit that comes from no plan. */
+export async function admitUnit(
+  context: RunContext,
+  unit: Unit,
+  state: State,
+  key: ExportKey,
+  open: StoredRun | null,
+): Promise<Admission | null> {
+  if (unit.sealed === undefined) return null;
+  const completed = (await state.runs({ exportName: key.exportName, limit: RUNS_MAX }))
+    .filter((run) => run.status === "completed" && run.key.source === key.source);
+  const cursor = await state.cursor(key);
+  const where = `export '${unit.name}'`;
+  return admit({ sealed: unit.sealed, where, nowMs: context.runtime.now(), open, completed, cursor });
+}
+
+/** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */
+export async function refuseFreshRun(context: RunContext, unit: Unit, destination: Destination): Promise<void> {
+  if (context.options.force) return;
+  const where = `export '${unit.name}'`;
+  if (await isComplete(destination)) {
+    throw new RivetError("RIVET_DEST_ALREADY_COMPLETE", `No run to resume, and '${destination.uri}' is complete`, {
+      where,
+    });
+  }
+  throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "No interrupted run to resume", {
+    where,
+    cure: "Run without `--resume` to start one",
+  });
+}
+
+/** The prefix holds a whole export. */
+export async function isComplete(destination: Destination): Promise<boolean> {
+  for await (const { key } of destination.list(SUCCESS_KEY)) if (key === SUCCESS_KEY) return true;
+  return false;
+}
