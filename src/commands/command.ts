@@ -55,9 +55,13 @@ export async function readConfigFile(
 }
 
 /** The state that belongs to a config: `RIVET_STATE_URL`, or the file beside it. */
-export async function openConfigState(context: CommandContext, directory: string): Promise<State> {
+export async function openConfigState(
+  context: CommandContext,
+  directory: string,
+  options: { readonly readOnly?: boolean } = {},
+): Promise<State> {
   const { openState } = await import("../state/mod.ts");
-  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory });
+  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory, ...options });
 }
 
 /** All exports, or the named one. */

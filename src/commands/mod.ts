@@ -5,6 +5,7 @@ import { RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.t
 import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
+import { addCheck } from "./check.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
 import { addRun } from "./run.ts";
@@ -48,7 +49,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       };
     };
     const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
-    for (const add of [addRun, addState, addMetrics, addJournal, addSchema]) add(program as never, context);
+    for (const add of [addCheck, addRun, addState, addMetrics, addJournal, addSchema]) add(program as never, context);
     for (const command of allCommands(program as never)) {
       command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
     }

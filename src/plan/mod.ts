@@ -28,3 +28,17 @@ export {
   type SealedTask,
   type SealedWindow,
 } from "./sealed.ts";
+export { checkRules, findRules, type Rule } from "./rules.ts";
+export {
+  type Advice,
+  type AdviceInput,
+  type AdviceWarning,
+  advise,
+  type Breach,
+  estimatePeakMb,
+  MEMORY_BUDGET_MB,
+  type Profile,
+  type Verdict,
+} from "./advise.ts";
+export { type Diagnosis, type Examination, examineExport, type Remembered, type RowEstimate } from "./examine.ts";
+export { buildTypeReport, type ReportedColumn, type TypeReport, type TypeViolation } from "./type_report.ts";

@@ -36,4 +36,6 @@ export {
   textExpression,
 } from "./sql.ts";
 export { clockExpression, oldestTransaction, shiftBack } from "./clock.ts";
+export { type Access, explainAccess } from "./explain.ts";
+export { readClockMs, readConnectionsMax } from "./health.ts";
 export { openSource, sharesForAMoment } from "./open.ts";

@@ -1,6 +1,7 @@
 // The door of types/: logical types, per-engine mapping, overrides, fidelity.
 
 export { applyOverrides } from "./apply.ts";
+export { formatArrow, formatLabel } from "./label.ts";
 export { type Fidelity, formatType, type LogicalType, type TimeUnit } from "./logical.ts";
 export { parseTypeName, TYPE_ALIASES, TYPE_NAMES } from "./override.ts";
 export { describeTarget, parseTarget, type Target, type TargetColumn, TARGETS } from "./target.ts";

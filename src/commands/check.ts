@@ -1,0 +1,253 @@
+// `rivet check`: what a run would do, how the server would take it, and what becomes of each column. It reads no rows and writes nothing.
+
+import { type ErrorReport, RivetError, toErrorReport, toExitCode, worstExitCode } from "../errors.ts";
+import type { Config, Export } from "../config/mod.ts";
+import type { Examination, TypeReport } from "../plan/mod.ts";
+import type { State } from "../state/mod.ts";
+import type { Target } from "../types/mod.ts";
+import { VERSION } from "../version.ts";
+import {
+  type AddCommand,
+  collectParams,
+  type CommandContext,
+  openConfigState,
+  readConfigFile,
+  selectExports,
+} from "./command.ts";
+
+interface CheckFlags {
+  config: string;
+  export?: string | undefined;
+  param: Record<string, string>;
+  typeReport?: true | undefined;
+  strict?: true | undefined;
+  target?: string | undefined;
+  json?: true | undefined;
+}
+
+const EXAMPLES = `
+Examples:
+  rivet check -c rivet.yaml                              strategy, estimates, index use and a verdict for each export
+  rivet check -c rivet.yaml -e orders --type-report      also what each column becomes
+  rivet check -c rivet.yaml --target bigquery --strict   fail on columns that the file or the warehouse cannot keep
+Verdicts are advice: only an export that cannot be planned, and --strict, make the command fail.`;
+
+export const addCheck: AddCommand = (program, context) => {
+  program.command("check")
+    .description("Look at the exports of a config before they run: strategy, cost, types")
+    .requiredOption("-c, --config <file>", "config file")
+    .option("-e, --export <name>", "only this export")
+    .option(
+      "-p, --param <name=value>",
+      "fill ${name} in the config; repeatable",
+      collectParams,
+      {} as Record<string, string>,
+    )
+    .option("--type-report", "what each column becomes")
+    .option("--target <warehouse>", "and in bigquery, snowflake, duckdb or clickhouse")
+    .option("--strict", "fail when a column would lose something")
+    .option("--json", "one JSON object a line, one line an export")
+    .addHelpText("after", EXAMPLES)
+    .action((flags) => checkCommand(context, flags));
+};
+
+/** One export as the command reports it. */
+export interface CheckedExport {
+  readonly examination: Examination;
+  /** Null when it was not asked for, or the columns are unknown. */
+  readonly types: TypeReport | null;
+  readonly target: Target | null;
+  readonly errors: readonly RivetError[];
+}
+
+async function checkCommand(context: CommandContext, flags: CheckFlags): Promise<void> {
+  const target = await readTarget(flags.target);
+  const config = await readConfigFile(context, flags.config, flags.param);
+  const exports = selectExports(config, flags.export);
+  const [{ openSource }, { formatChecked, LEGEND }] = await Promise.all([
+    import("../source/mod.ts"),
+    import("./check_text.ts"),
+  ]);
+  const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
+  const connection = await config.source.resolveConnection();
+  await using state = await openConfigState(context, config.directory, { readOnly: true });
+  await using source = await openSource(connection, limits);
+  if (source.proxy) context.terminal.err(`warning: ${source.proxy} stands between rivet and the server\n`);
+  const failures: RivetError[] = [];
+  const checked: CheckedExport[] = [];
+  for (const entry of exports) {
+    context.signal.throwIfAborted();
+    const one = await checkExport(context, { config, entry, state, source, flags, target });
+    failures.push(...one.errors);
+    checked.push(one);
+    context.terminal.out(flags.json ? `${JSON.stringify(toJsonLine(one))}\n` : formatChecked(one, checked.length > 1));
+  }
+  if (failures.length > 0) throw representative(failures);
+  if (flags.json) return;
+  context.terminal.out(LEGEND);
+  context.terminal.out(`\nNext: rivet doctor -c ${flags.config}, then rivet run -c ${flags.config} --validate\n`);
+}
+
+async function readTarget(text: string | undefined): Promise<Target | null> {
+  if (text === undefined) return null;
+  const { parseTarget, TARGETS } = await import("../types/mod.ts");
+  const target = parseTarget(text);
+  if (target !== null) return target;
+  throw new RivetError("RIVET_CONFIG_TARGET_UNKNOWN", `There is no target '${text}'`, {
+    where: "--target",
+    cure: `Choose one of: ${TARGETS.join(", ")}`,
+  });
+}
+
+interface CheckInput {
+  readonly config: Config;
+  readonly entry: Export;
+  readonly state: State;
+  readonly source: Awaited<ReturnType<typeof import("../source/mod.ts").openSource>>;
+  readonly flags: CheckFlags;
+  readonly target: Target | null;
+}
+
+async function checkExport(context: CommandContext, input: CheckInput): Promise<CheckedExport> {
+  const { config, entry, state, source, flags } = input;
+  const { buildTypeReport, examineExport } = await import("../plan/mod.ts");
+  const memory = {
+    cursor: await state.cursor({ exportName: entry.name, source: config.source.identity }),
+    metrics: await state.metrics({ exportName: entry.name, limit: 20 }),
+  };
+  const planContext = { config, source, runtime: context.runtime, version: VERSION, strict: false };
+  const examination = await examineExport(planContext, entry, memory);
+  const errors = examination.errors.map((error) => placed(error, entry));
+  await checkDestination(examination, errors);
+  const target = input.target ?? entry.target;
+  const isWanted = flags.typeReport || flags.strict || flags.json || input.target !== null;
+  const types = isWanted && examination.columns !== null
+    ? buildTypeReport(entry.name, examination.columns, target, flags.strict === true)
+    : null;
+  if (types !== null && errors.length === 0) errors.push(...typeErrors(entry, types, flags));
+  return { examination, types, target, errors };
+}
+
+/** An error that does not say where it is, is in the export that was looked at. */
+function placed(error: RivetError, entry: Export): RivetError {
+  if (error.where !== null) return error;
+  const { code, message, cure, retry, cause } = error;
+  return new RivetError(code, message, { where: `export '${entry.name}'`, cure, retry, cause });
+}
+
+/** Reads the credentials and looks at the place's form; writes nothing. */
+async function checkDestination({ diagnosis }: Examination, errors: RivetError[]): Promise<void> {
+  if (diagnosis === null) return;
+  const { openDestination } = await import("../destination/mod.ts");
+  try {
+    await using _destination = await openDestination(diagnosis.task.destination);
+  } catch (error) {
+    if (!(error instanceof RivetError)) throw error;
+    errors.push(error);
+  }
+}
+
+function typeErrors(entry: Export, types: TypeReport, flags: CheckFlags): RivetError[] {
+  const where = `export '${entry.name}'`;
+  const fatal = types.violations.filter((violation) => violation.isFatal);
+  if (fatal.length > 0) {
+    return [
+      new RivetError("RIVET_TYPE_UNSAFE_MAPPING", fatal.map(({ message }) => message).join("; "), { where }),
+    ];
+  }
+  if (!flags.strict || types.targetFailures.length === 0) return [];
+  const columns = types.targetFailures.map((name) => `'${name}'`).join(", ");
+  return [new RivetError("RIVET_TYPE_UNSAFE_MAPPING", `The target cannot hold ${columns}`, { where })];
+}
+
+/** The most stop-worthy failure; the others are named with it. */
+function representative(failures: readonly RivetError[]): RivetError {
+  const exit = worstExitCode(failures.map(toExitCode));
+  const worst = failures.find((failure) => toExitCode(failure) === exit)!;
+  const others = failures.filter((failure) => failure !== worst);
+  if (others.length === 0) return worst;
+  const also = others.map(({ code, where }) => `${code}${where === null ? "" : ` in ${where}`}`).join(", ");
+  return new RivetError(worst.code, `${worst.message} (also: ${also})`, {
+    ...(worst.where === null ? {} : { where: worst.where }),
+    cure: worst.cure,
+    retry: worst.retry,
+    cause: worst,
+  });
+}
+
+/** One line of `--json`. */
+export function toJsonLine({ examination, types, target, errors }: CheckedExport): Record<string, unknown> {
+  const { entry, rules } = examination;
+  const byLevel = (level: string) =>
+    rules.filter((rule) => rule.level === level).map(({ name, message, cure }) => ({ rule: name, message, cure }));
+  return {
+    export: entry.name,
+    ok: errors.length === 0,
+    ...types === null ? {} : typesToJson(types, target),
+    plan: { rejected: byLevel("rejected"), warnings: byLevel("warning"), degraded: byLevel("degraded") },
+    diagnostic: diagnosticToJson(examination),
+    errors: errors.map((error): ErrorReport => toErrorReport(error)),
+  };
+}
+
+function typesToJson(types: TypeReport, target: Target | null): Record<string, unknown> {
+  return {
+    columns: types.columns.map((column) => ({
+      column: column.name,
+      source_type: column.nativeType,
+      rivet_type: column.label,
+      arrow_type: column.arrow,
+      fidelity: column.fidelity,
+      warnings: column.warnings,
+      ...target === null ? {} : {
+        target_type: column.target?.native ?? null,
+        target_status: column.status,
+        target_note: column.target?.note ?? null,
+        autoload_type: column.target?.autoload ?? null,
+        cast_sql: column.target?.cast?.replaceAll("{col}", () => column.name) ?? null,
+      },
+    })),
+    violations: types.violations.map(({ column, fidelity, message, isFatal }) => ({
+      column_name: column,
+      fidelity,
+      message,
+      fatal: isFatal,
+    })),
+    target,
+    target_failures: types.targetFailures,
+    recovery_sql: types.recoverySql,
+  };
+}
+
+function diagnosticToJson({ entry, diagnosis }: Examination): Record<string, unknown> | null {
+  if (diagnosis === null) return null;
+  const { task, estimate, access, advice, usesIndex } = diagnosis;
+  return {
+    export_name: entry.name,
+    strategy: task.strategyLabel,
+    mode: entry.mode,
+    chunks: task.slices.length,
+    partitions: diagnosis.partitions,
+    cursor_column: entry.incremental === null ? null : diagnosis.column,
+    range_column: diagnosis.column,
+    row_estimate: estimate.rows,
+    row_source: estimate.source,
+    avg_row_bytes: estimate.rowBytes,
+    cursor_min: diagnosis.min,
+    cursor_max: diagnosis.max,
+    scan_type: access?.scan ?? null,
+    uses_index: usesIndex,
+    verdict: advice.verdict,
+    breach: advice.breach,
+    configured_profile: entry.tuning.profile,
+    recommended_profile: advice.profile,
+    recommended_parallel: advice.parallel,
+    warnings: advice.warnings,
+    suggestion: advice.suggestion,
+    capabilities: {
+      uses_index: usesIndex,
+      has_cursor: entry.incremental !== null,
+      can_parallel: task.source !== "sqlite" && task.slices.length > 1,
+    },
+  };
+}
