@@ -15,7 +15,6 @@ export { expandUnits, NULL_PARTITION } from "./partition.ts";
 export { describeCursor, fingerprint } from "./definition.ts";
 export { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
 export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";
-export { checkRules } from "./rules.ts";
 export { buildSlices, countSlices, type Layout } from "./layout.ts";
 export {
   type Admission,
