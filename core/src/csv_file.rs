@@ -195,7 +195,7 @@ fn to_error(code: usize) -> CoreError {
 }
 
 /// Quotes what would read as something else: delimiters, quotes, line ends, the empty string, and the text of NULL.
-fn push_field(line: &mut Vec<u8>, field: &[u8], options: &CsvOptions) {
+pub fn push_field(line: &mut Vec<u8>, field: &[u8], options: &CsvOptions) {
     let is_special = |byte: &u8| *byte == options.delimiter || matches!(byte, b'"' | b'\n' | b'\r');
     let reads_as_null = field == options.null.as_deref().unwrap_or_default().as_bytes();
     if !field.is_empty() && !reads_as_null && !field.iter().any(is_special) {

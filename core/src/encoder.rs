@@ -35,6 +35,8 @@ const ROW_HASH: &str = "_rivet_row_hash";
 enum Files {
     Parquet(ParquetFiles),
     Csv(CsvFiles),
+    /// Rows are only observed; the flag is set while there are some that no part tells of.
+    Nothing(bool),
 }
 
 impl Files {
@@ -42,6 +44,7 @@ impl Files {
         match self {
             Files::Parquet(files) => files.is_open(),
             Files::Csv(files) => files.is_open(),
+            Files::Nothing(is_open) => *is_open,
         }
     }
 
@@ -49,6 +52,10 @@ impl Files {
         match self {
             Files::Parquet(files) => files.write(columns, rows, raw_bytes),
             Files::Csv(files) => files.write(columns, rows),
+            Files::Nothing(is_open) => {
+                *is_open = true;
+                Ok(())
+            }
         }
     }
 
@@ -56,6 +63,7 @@ impl Files {
         match self {
             Files::Parquet(files) => files.file_bytes_estimated(),
             Files::Csv(files) => files.file_bytes_estimated(),
+            Files::Nothing(_) => 0,
         }
     }
 
@@ -63,6 +71,10 @@ impl Files {
         match self {
             Files::Parquet(files) => files.close_file(),
             Files::Csv(files) => files.close_file(),
+            Files::Nothing(is_open) => {
+                *is_open = false;
+                Ok(())
+            }
         }
     }
 }
@@ -474,6 +486,7 @@ fn open_files(
             let names = fields.iter().map(|field| field.name().clone()).collect();
             (Files::Csv(CsvFiles::new(options, names, logicals, output.clone())), batch_bytes)
         }
+        FormatSpec::None => (Files::Nothing(false), batch_bytes),
     })
 }
 

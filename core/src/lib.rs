@@ -46,6 +46,8 @@ mod exports {
     struct ReaderSpec {
         file_bytes: f64,
         columns: Vec<ColumnSpec>,
+        #[serde(default)]
+        keys: Option<Vec<String>>,
     }
 
     #[derive(Default)]
@@ -199,7 +201,7 @@ mod exports {
     pub extern "C" fn reader_open() -> i32 {
         with_state(|state| {
             let spec: ReaderSpec = parse(&std::mem::take(&mut state.result))?;
-            let reader = FileReader::new(spec.file_bytes as u64, &spec.columns)?;
+            let reader = FileReader::new(spec.file_bytes as u64, &spec.columns, spec.keys.as_deref())?;
             Ok(state.open(Slot::Reader(Box::new(reader))))
         })
     }
@@ -220,6 +222,15 @@ mod exports {
         with_state(|state| {
             let bytes = std::mem::take(&mut state.result);
             state.reader(handle)?.give(&bytes).map(|()| NOTHING)
+        })
+    }
+
+    /// Lines of rows, when keys were asked for, or nothing.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn reader_take_rows(handle: i32) -> i32 {
+        with_state(|state| {
+            let rows = state.reader(handle)?.take_rows();
+            Ok(state.answer(rows))
         })
     }
 

@@ -1,9 +1,9 @@
 //! Reads a finished Parquet file back, one column chunk at a time: rows and per-column checksums, recomputed from its values.
-//! It never asks for more than one chunk, and holds no more.
+//! It never asks for more than one chunk, and holds no more, unless the rows' keys are asked for: then one row group.
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatchReader;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -11,10 +11,13 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::reader::{ChunkReader, Length};
 use serde::Serialize;
 
+use crate::canonical::hash_row;
 use crate::column::to_arrow;
+use crate::csv_file::{CsvOptions, push_field};
 use crate::error::{CoreError, Result, UNREADABLE_FILE};
 use crate::observe::{ColumnCounts, ObservedColumn};
-use crate::spec::{ColumnSpec, Logical};
+use crate::render::push_value;
+use crate::spec::{Codec, ColumnSpec, Logical};
 
 const TAIL_BYTES: u64 = 64 * 1024;
 const FOOTER_BYTES: usize = 8;
@@ -48,9 +51,19 @@ enum State {
     Done,
 }
 
+/// The rows as lines of CSV: the key columns, then the row's hash as in `_rivet_row_hash`.
+struct KeyLines {
+    keys: Vec<usize>,
+    options: CsvOptions,
+    /// The column chunks of the row group that is being read.
+    chunks: Vec<(u64, Bytes)>,
+    lines: Vec<u8>,
+}
+
 pub struct FileReader {
     file_bytes: u64,
     columns: Vec<Column>,
+    key_lines: Option<KeyLines>,
     metadata: Option<ArrowReaderMetadata>,
     state: State,
     range: Need,
@@ -62,7 +75,7 @@ fn unreadable(message: impl std::fmt::Display) -> CoreError {
 }
 
 impl FileReader {
-    pub fn new(file_bytes: u64, specs: &[ColumnSpec]) -> Result<Self> {
+    pub fn new(file_bytes: u64, specs: &[ColumnSpec], keys: Option<&[String]>) -> Result<Self> {
         if file_bytes < 12 {
             return Err(unreadable(format!("{file_bytes} bytes are too few")));
         }
@@ -79,7 +92,14 @@ impl FileReader {
         }
         let length = TAIL_BYTES.min(file_bytes);
         let range = Need { offset: file_bytes - length, length };
-        Ok(FileReader { file_bytes, columns, metadata: None, state: State::Tail, range, given: Vec::new() })
+        let key_lines = keys.map(|keys| open_key_lines(keys, &columns)).transpose()?;
+        Ok(FileReader { file_bytes, columns, key_lines, metadata: None, state: State::Tail, range, given: Vec::new() })
+    }
+
+    /// The lines of the rows read since the last call; None when there are none.
+    pub fn take_rows(&mut self) -> Option<Vec<u8>> {
+        let lines = std::mem::take(&mut self.key_lines.as_mut()?.lines);
+        (!lines.is_empty()).then_some(lines)
     }
 
     /// What is still missing of the range that is wanted; None when all was read.
@@ -189,14 +209,21 @@ impl FileReader {
     }
 
     fn read_chunk(&mut self, group: usize, index: usize, bytes: Bytes) -> Result<()> {
+        if let Some(key_lines) = &mut self.key_lines {
+            key_lines.chunks.push((self.range.offset, bytes));
+            if index + 1 == self.columns.len() {
+                self.read_group(group)?;
+            }
+            return self.want_chunk(group, index + 1);
+        }
         let (Some(metadata), Some(column)) = (&self.metadata, self.columns.get_mut(index)) else {
             return Err(unreadable("no metadata"));
         };
         let chunk = metadata.metadata().row_group(group).column(column.leaf);
         let rows = metadata.metadata().row_group(group).num_rows().max(1) as usize;
         let row_bytes = (chunk.uncompressed_size().max(1) as usize / rows).max(1);
-        let piece = Piece { file_bytes: self.file_bytes, offset: self.range.offset, bytes };
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(piece, metadata.clone())
+        let pieces = Pieces { file_bytes: self.file_bytes, chunks: Arc::new(vec![(self.range.offset, bytes)]) };
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, metadata.clone())
             .with_projection(ProjectionMask::leaves(metadata.parquet_schema(), [column.leaf]))
             .with_row_groups(vec![group])
             .with_batch_size((BATCH_BYTES / row_bytes).clamp(16, BATCH_ROWS_MAX))
@@ -213,33 +240,100 @@ impl FileReader {
         }
         self.want_chunk(group, index + 1)
     }
+
+    /// All columns of a row group together: checksums, and a line for each row.
+    fn read_group(&mut self, group: usize) -> Result<()> {
+        let (Some(metadata), Some(key_lines)) = (&self.metadata, &mut self.key_lines) else {
+            return Err(unreadable("no metadata"));
+        };
+        let row_group = metadata.metadata().row_group(group);
+        let row_bytes = (row_group.total_byte_size().max(1) / row_group.num_rows().max(1)).max(1) as usize;
+        let chunks = Arc::new(std::mem::take(&mut key_lines.chunks));
+        let pieces = Pieces { file_bytes: self.file_bytes, chunks };
+        let leaves = self.columns.iter().map(|column| column.leaf);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, metadata.clone())
+            .with_projection(ProjectionMask::leaves(metadata.parquet_schema(), leaves))
+            .with_row_groups(vec![group])
+            .with_batch_size((BATCH_BYTES / row_bytes).clamp(16, BATCH_ROWS_MAX))
+            .build()
+            .map_err(unreadable)?;
+        for batch in reader {
+            let batch = batch.map_err(unreadable)?;
+            let arrays = pick_columns(&batch, &self.columns)?;
+            for (column, array) in self.columns.iter_mut().zip(&arrays) {
+                column.rows += batch.num_rows() as u64;
+                column.counts.observe(&column.logical, array, false);
+            }
+            key_lines.push(&self.columns, &arrays, batch.num_rows());
+        }
+        Ok(())
+    }
 }
 
-/// One column chunk, at its place in the file.
-struct Piece {
+fn open_key_lines(keys: &[String], columns: &[Column]) -> Result<KeyLines> {
+    let find = |name: &String| {
+        let found = columns.iter().position(|column| column.name == *name);
+        found.ok_or_else(|| unreadable(format!("key column '{name}' is not in it")).at_column(name))
+    };
+    Ok(KeyLines {
+        keys: keys.iter().map(find).collect::<Result<_>>()?,
+        options: CsvOptions::new(Codec::None, None, None, Some(false), None)?,
+        chunks: Vec::new(),
+        lines: Vec::new(),
+    })
+}
+
+fn pick_columns(batch: &RecordBatch, columns: &[Column]) -> Result<Vec<ArrayRef>> {
+    let pick = |column: &Column| batch.column_by_name(&column.name).cloned();
+    columns.iter().map(|column| pick(column).ok_or_else(|| unreadable("a batch lacks a column"))).collect()
+}
+
+impl KeyLines {
+    fn push(&mut self, columns: &[Column], arrays: &[ArrayRef], rows: usize) {
+        let values: Vec<(&Logical, &ArrayRef)> = columns.iter().map(|column| &column.logical).zip(arrays).collect();
+        let mut scratch = Vec::new();
+        let mut cell = Vec::new();
+        for row in 0..rows {
+            for (logical, array) in self.keys.iter().filter_map(|index| values.get(*index)) {
+                if array.is_valid(row) {
+                    cell.clear();
+                    push_value(&mut cell, logical, array, row);
+                    push_field(&mut self.lines, &cell, &self.options);
+                }
+                self.lines.push(self.options.delimiter);
+            }
+            let hash = hash_row(&values, row, &mut scratch) as i64;
+            self.lines.extend_from_slice(hash.to_string().as_bytes());
+            self.lines.push(b'\n');
+        }
+    }
+}
+
+/// Column chunks, each at its place in the file.
+struct Pieces {
     file_bytes: u64,
-    offset: u64,
-    bytes: Bytes,
+    chunks: Arc<Vec<(u64, Bytes)>>,
 }
 
-impl Length for Piece {
+impl Length for Pieces {
     fn len(&self) -> u64 {
         self.file_bytes
     }
 }
 
-impl Piece {
+impl Pieces {
     fn slice(&self, start: u64, length: Option<usize>) -> parquet::errors::Result<Bytes> {
-        let from = start.checked_sub(self.offset).map(|from| from as usize);
-        let slice = from.and_then(|from| {
-            let to = length.map_or(Some(self.bytes.len()), |length| from.checked_add(length))?;
-            (from <= to && to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
+        let within = self.chunks.iter().find_map(|(offset, bytes)| {
+            let from = start.checked_sub(*offset).map(|from| from as usize)?;
+            let to = length.map_or(Some(bytes.len()), |length| from.checked_add(length))?;
+            // A page begins inside its chunk; what begins at its end belongs to the next one.
+            (from < bytes.len().max(1) && to <= bytes.len()).then(|| bytes.slice(from..to))
         });
-        slice.ok_or_else(|| parquet::errors::ParquetError::EOF("a page lies outside its column".into()))
+        within.ok_or_else(|| parquet::errors::ParquetError::EOF("a page lies outside its column".into()))
     }
 }
 
-impl ChunkReader for Piece {
+impl ChunkReader for Pieces {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {

@@ -53,6 +53,8 @@ pub enum Codec {
 pub enum FormatSpec {
     Parquet { codec: Codec, level: Option<i32>, row_group_bytes: f64, row_group_rows: Option<f64> },
     Csv { codec: Codec, level: Option<i32>, delimiter: Option<String>, header: Option<bool>, null: Option<String> },
+    /// No file is made: the rows are only observed.
+    None,
 }
 
 #[derive(Debug, Clone, Deserialize)]

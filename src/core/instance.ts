@@ -19,6 +19,7 @@ export interface Exports {
   reader_open(): number;
   reader_need(handle: number): number;
   reader_give(handle: number): number;
+  reader_take_rows(handle: number): number;
   reader_finish(handle: number): number;
   close(handle: number): void;
 }

@@ -10,6 +10,7 @@ export type {
   EncoderSpec,
   FileReader,
   Framing,
+  NothingSpec,
   ObservedColumn,
   ParquetSpec,
   PartObservations,

@@ -65,9 +65,9 @@ function openReader(core: Instance): FileReader {
   let handle: number | null = null;
   const opened = () => handle ?? -1;
   return {
-    open(fileBytes, columns: readonly ColumnSpec[]) {
+    open(fileBytes, columns: readonly ColumnSpec[], keys?: readonly string[]) {
       if (handle !== null) core.close(handle);
-      handle = core.give(toBytes({ fileBytes, columns }), (e) => e.reader_open());
+      handle = core.give(toBytes({ fileBytes, columns, keys: keys ?? null }), (e) => e.reader_open());
     },
     need() {
       const need = core.take((e) => e.reader_need(opened()));
@@ -84,6 +84,7 @@ function openReader(core: Instance): FileReader {
         });
       }
     },
+    takeRows: () => core.take((e) => e.reader_take_rows(opened())),
     finish: () => fromBytes(core.take((e) => e.reader_finish(opened())) ?? new Uint8Array()),
     close() {
       if (handle !== null) core.close(handle);

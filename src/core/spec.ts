@@ -51,6 +51,11 @@ export interface CsvSpec {
   readonly null?: string;
 }
 
+/** No file is made: rows are decoded and observed only. */
+export interface NothingSpec {
+  readonly kind: "none";
+}
+
 /**
  * The rows at the two edges of an incremental window.
  * The hidden int column says for each row: bit 1 = at or below the previous upper bound, so it may have been exported already and is
@@ -66,7 +71,7 @@ export interface EncoderSpec {
   readonly framing: Framing;
   /** In wire order, hidden ones included. */
   readonly columns: readonly ColumnSpec[];
-  readonly format: ParquetSpec | CsvSpec;
+  readonly format: ParquetSpec | CsvSpec | NothingSpec;
   /** Files rotate at this many bytes, measured after compression; absent = one file. */
   readonly maxFileBytes?: number;
   /** A longer value is refused from its length, before it is buffered; absent = no limit. */
@@ -158,9 +163,11 @@ export interface Core {
 /** Reads a finished Parquet file back, streaming: per-column checksums and row count recomputed from its values. */
 export interface FileReader {
   /** The whole file's length is known; `need` says which byte range the core wants next, null when it is done. */
-  open(fileBytes: number, columns: readonly ColumnSpec[]): void;
+  open(fileBytes: number, columns: readonly ColumnSpec[], keys?: readonly string[]): void;
   need(): { offset: number; length: number } | null;
   give(bytes: Uint8Array): void;
+  /** When `keys` were named: lines of CSV, the key columns and then the row's hash as in `_rivet_row_hash`; null when none are ready. */
+  takeRows(): Uint8Array | null;
   finish(): { rows: number; columns: readonly ObservedColumn[] };
   close(): void;
 }

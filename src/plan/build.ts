@@ -180,7 +180,7 @@ export async function askBeforePicture(source: Source, entry: Export): Promise<B
   const where = `export '${entry.name}'`;
   const needed = entry.incremental === null
     ? null
-    : findCursor({ source, query, shape, filters: [], where }, entry.incremental);
+    : findCursor({ query, shape, filters: [], where }, entry.incremental);
   return { shape, facts, oldestTransaction: needed === null ? null : await oldestTransaction(source, needed) };
 }
 

@@ -78,7 +78,7 @@ export async function describeCursor(source: Source, entry: Export): Promise<Cur
   if (entry.incremental === null) return null;
   const query: Query = entry.from.kind === "table" ? entry.from : { kind: "query", sql: entry.from.text };
   const shape = await source.describe(query);
-  const cursor = findCursor({ source, query, shape, filters: [], where: `export '${entry.name}'` }, entry.incremental);
+  const cursor = findCursor({ query, shape, filters: [], where: `export '${entry.name}'` }, entry.incremental);
   return buildCursorDefinition(entry, cursor, writtenDestination(entry.destination));
 }
 

@@ -27,7 +27,7 @@ export interface KeyContext {
 }
 
 /** The typed column of a name in the config; the name must match in case too. */
-export function findColumn(context: KeyContext, name: string, setting: string): KeyColumn {
+export function findColumn(context: Omit<KeyContext, "source">, name: string, setting: string): KeyColumn {
   const column = context.shape.columns.find((c) => c.name === name);
   if (column === undefined) {
     const close = context.shape.columns.find((c) => c.name.toLowerCase() === name.toLowerCase());

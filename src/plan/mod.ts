@@ -13,7 +13,18 @@ export {
 } from "./build.ts";
 export { expandUnits, NULL_PARTITION } from "./partition.ts";
 export { describeCursor, fingerprint } from "./definition.ts";
-export { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
+export { findCursor } from "./window.ts";
+export {
+  buildReadShape,
+  type KeysRequest,
+  type KeysResult,
+  type ObserveRequest,
+  type ObserveResult,
+  readOptions,
+  type ReadShape,
+  sliceSelect,
+  toObserveRequest,
+} from "./read.ts";
 export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";
 export { buildSlices, countSlices, type Layout } from "./layout.ts";
 export {

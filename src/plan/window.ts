@@ -6,6 +6,7 @@ import {
   buildCount,
   clockExpression,
   edgeColumn,
+  type Engine,
   type HiddenColumn,
   type KeyColumn,
   type Predicate,
@@ -20,7 +21,7 @@ import type { CursorWindow } from "./task.ts";
 export const EDGE_COLUMN = "_rivet_edge";
 
 /** The column, or the pair of columns, that an incremental export follows. */
-export function findCursor(context: KeyContext, config: IncrementalConfig): KeyColumn {
+export function findCursor(context: Omit<KeyContext, "source">, config: IncrementalConfig): KeyColumn {
   const primary = findColumn(context, config.cursorColumn, "cursor_column");
   if (config.cursorMode === "single_column" || config.fallbackColumn === null) return primary;
   const fallback = findColumn(context, config.fallbackColumn, "cursor_fallback_column");
@@ -147,8 +148,8 @@ export function isEmptyWindow(window: CursorWindow): boolean {
 }
 
 /** Marks rows that may have been exported before, and rows the next run will meet again. */
-export function edgeOf(source: Source, cursor: KeyColumn, window: CursorWindow): HiddenColumn {
+export function edgeOf(engine: Engine, cursor: KeyColumn, window: CursorWindow): HiddenColumn {
   const at = (op: "<=" | ">=", value: string | null): Predicate | null =>
     value === null ? null : { kind: "compare", column: cursor, op, value };
-  return edgeColumn(source.engine, EDGE_COLUMN, at("<=", window.low), at(">=", window.edgeFrom));
+  return edgeColumn(engine, EDGE_COLUMN, at("<=", window.low), at(">=", window.edgeFrom));
 }

@@ -2,13 +2,15 @@
 
 import { fromWireError, RivetError, type WireError } from "../errors.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
+import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
 import type { SessionLimits, SourceConnection } from "../source/mod.ts";
 import type { SliceProgress, SliceRequest, SliceResult } from "./slice.ts";
 
 export interface LaneSpec {
   readonly source: SourceConnection;
   readonly limits: SessionLimits;
-  readonly destination: ResolvedDestination;
+  /** Null for a lane that only reads. */
+  readonly destination: ResolvedDestination | null;
   /** The picture to join; null makes the lane take its own. */
   readonly snapshot: string | null;
   readonly core: WebAssembly.Module;
@@ -18,6 +20,12 @@ export interface Lane {
   /** It reads the picture it was told to join; a lane that was told none has its own. */
   readonly joined: boolean;
   run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
+  observe(
+    request: ObserveRequest,
+    signal: AbortSignal,
+    onProgress: (progress: SliceProgress) => void,
+  ): Promise<ObserveResult>;
+  compareKeys(request: KeysRequest, signal: AbortSignal): Promise<KeysResult>;
   close(): Promise<void>;
 }
 
@@ -32,6 +40,8 @@ export type OpenLane = (spec: LaneSpec, host: LaneHost) => Promise<Lane>;
 export type ToLane =
   | { readonly kind: "open"; readonly spec: LaneSpec }
   | { readonly kind: "run"; readonly request: SliceRequest }
+  | { readonly kind: "observe"; readonly request: ObserveRequest }
+  | { readonly kind: "compare"; readonly request: KeysRequest }
   | { readonly kind: "abort" }
   | { readonly kind: "credentials"; readonly destination: ResolvedDestination }
   | { readonly kind: "close" };
@@ -42,23 +52,25 @@ export type FromLane =
   /** Answered by `credentials`. */
   | { readonly kind: "refresh" }
   | { readonly kind: "done"; readonly result: SliceResult }
+  | { readonly kind: "observed"; readonly result: ObserveResult }
+  | { readonly kind: "compared"; readonly result: KeysResult }
   | { readonly kind: "failed"; readonly error: WireError }
   | { readonly kind: "closed" };
 
 /** Exactly what the code in a lane may reach. Secrets travel by message, so it needs no environment. */
 export function lanePermissions(
   source: SourceConnection,
-  destination: ResolvedDestination,
+  destination: ResolvedDestination | null,
 ): Deno.PermissionOptionsObject {
-  const paths = destinationPaths(destination);
-  const hosts = [...sourceHosts(source), ...destinationHosts(destination)];
+  const paths = destination === null ? { read: [], write: [] } : destinationPaths(destination);
+  const hosts = [...sourceHosts(source), ...(destination === null ? [] : destinationHosts(destination))];
   const files = source.engine === "sqlite" ? [parentFolder(source.path)] : [];
   return {
     net: hosts.length === 0 ? false : hosts,
     read: orNone([...paths.read, ...files]),
     write: orNone(paths.write),
     env: false,
-    sys: destination.kind === "azure" ? ["osRelease"] : false,
+    sys: destination?.kind === "azure" ? ["osRelease"] : false,
     run: false,
     ffi: false,
     import: false,
@@ -140,16 +152,39 @@ class WorkerLane implements Lane {
     signal: AbortSignal,
     onProgress: (progress: SliceProgress) => void,
   ): Promise<SliceResult> {
+    const answer = await this.#work({ kind: "run", request }, signal, onProgress);
+    if (answer.kind !== "done") throw strangeAnswer(answer);
+    return answer.result;
+  }
+
+  async observe(
+    request: ObserveRequest,
+    signal: AbortSignal,
+    onProgress: (progress: SliceProgress) => void,
+  ): Promise<ObserveResult> {
+    const answer = await this.#work({ kind: "observe", request }, signal, onProgress);
+    if (answer.kind !== "observed") throw strangeAnswer(answer);
+    return answer.result;
+  }
+
+  async compareKeys(request: KeysRequest, signal: AbortSignal): Promise<KeysResult> {
+    const answer = await this.#work({ kind: "compare", request }, signal, () => {});
+    if (answer.kind !== "compared") throw strangeAnswer(answer);
+    return answer.result;
+  }
+
+  /** A request that can be stopped. */
+  async #work(
+    message: ToLane,
+    signal: AbortSignal,
+    onProgress: (progress: SliceProgress) => void,
+  ): Promise<FromLane> {
     signal.throwIfAborted();
     this.#onProgress = onProgress;
     const abort = () => this.worker.postMessage({ kind: "abort" } satisfies ToLane);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      const answer = await this.ask({ kind: "run", request });
-      if (answer.kind !== "done") {
-        throw new RivetError("RIVET_INTERNAL_RUN_INVARIANT", `A lane answered '${answer.kind}'`);
-      }
-      return answer.result;
+      return await this.ask(message);
     } finally {
       signal.removeEventListener("abort", abort);
     }
@@ -163,6 +198,10 @@ class WorkerLane implements Lane {
     }
     this.worker.terminate();
   }
+}
+
+function strangeAnswer(answer: FromLane): RivetError {
+  return new RivetError("RIVET_INTERNAL_RUN_INVARIANT", `A lane answered '${answer.kind}'`);
 }
 
 /** A lane that does not close its connections in this time is ended; the server notices by itself. */

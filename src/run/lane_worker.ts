@@ -4,8 +4,10 @@ import "./environment_shim.ts";
 import { invariant, toWireError } from "../errors.ts";
 import { type Core, openCore } from "../core/mod.ts";
 import { type Destination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
+import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
 import { openSource, type Source } from "../source/mod.ts";
 import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
+import { compareKeys, observeSlice } from "./observe.ts";
 import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
 
 interface Scope {
@@ -16,12 +18,12 @@ interface Scope {
 const scope = self as unknown as Scope;
 const PROGRESS_EVERY_MS = 200;
 
-let tools: { source: Source; destination: Destination; core: Core } | null = null;
+let tools: { source: Source; destination: Destination | null; core: Core } | null = null;
 let running = new AbortController();
 
 async function open(spec: LaneSpec): Promise<boolean> {
   const core = await openCore(spec.core);
-  const destination = await openDestination(spec.destination, { refresh });
+  const destination = spec.destination === null ? null : await openDestination(spec.destination, { refresh });
   try {
     const source = await openSource(spec.source, spec.limits);
     let joined: boolean;
@@ -34,7 +36,7 @@ async function open(spec: LaneSpec): Promise<boolean> {
     tools = { source, destination, core };
     return joined;
   } catch (error) {
-    await destination[Symbol.asyncDispose]();
+    await destination?.[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -50,8 +52,9 @@ function refresh(): Promise<ResolvedDestination> {
   return fresh.promise;
 }
 
-async function run(request: SliceRequest): Promise<void> {
-  invariant(tools !== null, "A lane ran a slice before it was opened");
+/** The tools of one request, with a signal and a pace of its own. */
+function beginWork() {
+  invariant(tools !== null, "A lane was asked to work before it was opened");
   running = new AbortController();
   let next = performance.now() + PROGRESS_EVERY_MS;
   const onProgress = (progress: SliceProgress) => {
@@ -60,8 +63,23 @@ async function run(request: SliceRequest): Promise<void> {
     next = now + PROGRESS_EVERY_MS;
     scope.postMessage({ kind: "progress", progress });
   };
-  const result = await runSlice(request, { ...tools, signal: running.signal, onProgress });
-  scope.postMessage({ kind: "done", result });
+  return { ...tools, signal: running.signal, onProgress };
+}
+
+async function run(request: SliceRequest): Promise<void> {
+  const { destination, ...work } = beginWork();
+  invariant(destination !== null, "A lane without a destination was asked to write");
+  scope.postMessage({ kind: "done", result: await runSlice(request, { ...work, destination }) });
+}
+
+async function observe(request: ObserveRequest): Promise<void> {
+  scope.postMessage({ kind: "observed", result: await observeSlice(request, beginWork()) });
+}
+
+async function compare(request: KeysRequest): Promise<void> {
+  const { destination, ...work } = beginWork();
+  invariant(destination !== null, "A lane without a destination was asked to read from it");
+  scope.postMessage({ kind: "compared", result: await compareKeys(request, { ...work, destination }) });
 }
 
 async function close(): Promise<void> {
@@ -78,6 +96,10 @@ async function answer(message: ToLane): Promise<void> {
       return scope.postMessage({ kind: "opened", joined: await open(message.spec) });
     case "run":
       return await run(message.request);
+    case "observe":
+      return await observe(message.request);
+    case "compare":
+      return await compare(message.request);
     case "abort":
       return running.abort();
     case "credentials":

@@ -2,12 +2,10 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
-import { edgeOf, findCursor, type Slice, type Task } from "../plan/mod.ts";
-import { buildSelect, type HiddenColumn, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
+import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
+import { sharesForAMoment, type SourceConnection } from "../source/mod.ts";
 import type { StoredSlice } from "../state/mod.ts";
-import { formatType } from "../types/mod.ts";
-import type { ColumnSpec, EncoderSpec } from "../core/mod.ts";
-import { EDGE_COLUMN } from "../plan/mod.ts";
+import type { EncoderSpec } from "../core/mod.ts";
 import type { Intent, Run } from "./export.ts";
 import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
@@ -196,63 +194,28 @@ function describeJoin(error: RivetError): RivetError {
 
 /** What all slices of a run share. */
 interface Template {
-  readonly columns: readonly ColumnSpec[];
-  readonly hidden: readonly HiddenColumn[];
+  readonly shape: ReadShape;
   readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
   readonly stem: string;
 }
 
 async function toTemplate(run: Run): Promise<Template> {
-  const { task, state, runId } = run;
+  const { task, state, runId, context } = run;
   const stored = await state.run(runId);
   const intent = JSON.parse(stored?.planJson ?? "{}") as Partial<Intent>;
-  const columns: ColumnSpec[] = task.columns.map((column) => ({
-    name: column.name,
-    type: column.type === null ? "string" : formatType(column.type),
-    wire: column.wire,
-    ...(run.context.config.source.engine === "mysql" ? { zeroDates: run.context.config.source.zeroDates } : {}),
-    metadata: {
-      "rivet.native_type": column.nativeType,
-      "rivet.fidelity": column.fidelity,
-      ...logicalName(column.type?.kind ?? ""),
-    },
-  }));
-  const edge = edgeFor(run);
-  if (edge !== null) {
-    const wire = run.picture.source.engine === "postgres" ? "int4" : "text";
-    columns.push({ name: EDGE_COLUMN, type: "int32", wire, hidden: true });
-  }
+  const shape = buildReadShape(task, context.config.source.zeroDates);
   return {
-    columns,
-    hidden: edge === null ? [] : [edge],
+    shape,
     encoder: {
       ...task.encoder,
       ...(task.encoder.rowHash === undefined || task.encoder.rowHash.length > 0
         ? {}
         : { rowHash: task.columns.map((c) => c.name) }),
-      ...(task.export.meta.exportedAt ? { exportedAtUs: intent.exportedAtUs ?? run.context.runtime.now() * 1000 } : {}),
-      ...(edge === null ? {} : { edge: { column: EDGE_COLUMN, known: task.window?.previous?.edge ?? {} } }),
+      ...(task.export.meta.exportedAt ? { exportedAtUs: intent.exportedAtUs ?? context.runtime.now() * 1000 } : {}),
+      ...(shape.edge === null ? {} : { edge: shape.edge }),
     },
     stem: stemOf(task.name, runId),
   };
-}
-
-function edgeFor(run: Run): HiddenColumn | null {
-  const { task, picture } = run;
-  if (task.window === null || task.export.incremental === null) return null;
-  const context = {
-    source: picture.source,
-    query: task.query,
-    shape: { columns: task.columns },
-    filters: [],
-    where: "",
-  };
-  return edgeOf(picture.source, findCursor(context, task.export.incremental), task.window);
-}
-
-/** Only types that the file's own type does not tell are named. */
-function logicalName(kind: string): Record<string, string> {
-  return ["json", "uuid", "enum", "interval"].includes(kind) ? { "rivet.logical_type": kind } : {};
 }
 
 /** `<export>_<YYYYMMDD>_<HHMMSS>_<mmm>_<pid>`, from the run id, so that a slice that runs again overwrites itself. */
@@ -264,16 +227,11 @@ export function stemOf(name: string, runId: string): string {
 }
 
 function toRequest(task: Task, slice: Slice, template: Template, clean: boolean): SliceRequest {
-  const { tuning, format } = task.export;
+  const { format } = task.export;
   return {
     index: slice.index,
-    sql: buildSelect(task.source, {
-      query: task.query,
-      columns: task.columns,
-      hidden: template.hidden,
-      where: slice.bounds === null ? task.filters : [...task.filters, slice.bounds],
-    }),
-    columns: template.columns,
+    sql: sliceSelect(task, template.shape, slice),
+    columns: template.shape.columns,
     encoder: template.encoder,
     keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,
     extension: extensionOf(format.kind, format.codec),
@@ -281,11 +239,7 @@ function toRequest(task: Task, slice: Slice, template: Template, clean: boolean)
     // A stream without rows still tells its reader the columns.
     emptyFile: task.export.destination.kind === "stdout",
     clean,
-    read: {
-      batchRows: tuning.batchRows,
-      batchBytes: (tuning.batchMemoryMb ?? 32) * MIB,
-      throttleMs: tuning.throttleMs,
-    },
+    read: readOptions(task),
   };
 }
 

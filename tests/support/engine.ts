@@ -4,7 +4,7 @@ import { compileCore, openCore } from "../../src/core/mod.ts";
 import { readConfig } from "../../src/config/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import type { AggregateSummary, RunEvent } from "../../src/report/mod.ts";
-import { type LaneSpec, type RunContext, runExports, runSlice } from "../../src/run/mod.ts";
+import { compareKeys, type LaneSpec, observeSlice, type RunContext, runExports, runSlice } from "../../src/run/mod.ts";
 import { systemRuntime } from "../../src/runtime.ts";
 import { openSource, type Source } from "../../src/source/mod.ts";
 import { openState, type State } from "../../src/state/mod.ts";
@@ -88,13 +88,17 @@ async function openLocalLane(
   const source = await open(spec.source, spec.limits);
   try {
     const joined = await source.begin(spec.snapshot) !== null && spec.snapshot !== null;
-    const destination = await openStore(spec.destination);
+    const destination = spec.destination === null ? null : await openStore(spec.destination);
     return {
       joined,
-      run: (request, signal, onProgress) => runSlice(request, { source, destination, core, signal, onProgress }),
+      run: (request, signal, onProgress) =>
+        runSlice(request, { source, destination: destination!, core, signal, onProgress }),
+      observe: (request, signal, onProgress) => observeSlice(request, { source, core, signal, onProgress }),
+      compareKeys: (request, signal) =>
+        compareKeys(request, { source, destination: destination!, core, signal, onProgress: () => {} }),
       async close() {
         await source[Symbol.asyncDispose]();
-        await destination[Symbol.asyncDispose]();
+        await destination?.[Symbol.asyncDispose]();
       },
     };
   } catch (error) {

@@ -151,7 +151,7 @@ fn drain(encoder: &mut Encoder, outcome: &mut Outcome, file: &mut Vec<u8>) {
 
 /// Reads a finished file back, giving what is needed in pieces of at most `piece` bytes.
 pub fn read_back(file: &[u8], columns: &[ColumnSpec], piece: usize) -> Result<Value, CoreError> {
-    let mut reader = FileReader::new(file.len() as u64, columns)?;
+    let mut reader = FileReader::new(file.len() as u64, columns, None)?;
     while let Some(need) = reader.need() {
         let length = (need.length as usize).min(piece);
         reader.give(&file[need.offset as usize..need.offset as usize + length])?;

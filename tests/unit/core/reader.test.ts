@@ -89,3 +89,52 @@ Deno.test("a damaged file is refused or differs, and the next file is read", asy
   }
   assert.equal((await readBack(files[0]!, COLUMNS, 1 << 20)).rows, parts[0]?.rows);
 });
+
+Deno.test("rows observed without a file are observed as in one", async () => {
+  const rows = someRows(20_000);
+  const parquet = await encode(
+    specOf(COLUMNS, { format: { kind: "parquet", codec: "none", rowGroupBytes: 1 << 20 } }),
+    rows,
+  );
+  const nothing = await encode(specOf(COLUMNS, { format: { kind: "none" } }), rows);
+  assert.deepEqual(nothing.slice, parquet.slice);
+  assert.equal(nothing.files.reduce((sum, file) => sum + file.length, 0), 0);
+  assert.ok(nothing.slice.rows === 20_000 && nothing.slice.columns.length === COLUMNS.length);
+});
+
+Deno.test("the keys and hashes of a file's rows are those the encoder writes for the same rows", async () => {
+  const columns = COLUMNS.slice(0, 10);
+  const rows = new PgRows();
+  const utf8 = new TextEncoder();
+  for (let i = 0; i < 5000; i++) {
+    rows.begin(10).int8(BigInt(i)).text(`a "b", ${i}\n`).cents(i).numeric(`${i}`).raw(
+      encodeArray(25, [utf8.encode("x")]),
+    )
+      .raw(new Uint8Array(16).fill(i)).null().bool(true).int2(1).timestamp(BigInt(i)).end();
+  }
+  const keys = ["status", "id", "doc"];
+  const format = { kind: "parquet", codec: "zstd", rowGroupBytes: 50_000 } as const;
+  const { files } = await encode(specOf(columns, { format }), rows.bytes());
+  const lines = await encode(
+    specOf(columns.map((c) => ({ ...c, hidden: !keys.includes(c.name) })), {
+      format: { kind: "csv", codec: "none", header: false },
+      rowHash: columns.map((c) => c.name),
+    }),
+    rows.bytes(),
+  );
+  const reader = (await testCore()).openReader();
+  let text = "";
+  const decoder = new TextDecoder();
+  // The encoder writes the keys in the order of the columns.
+  reader.open(files[0]!.length, columns, ["id", "status", "doc"]);
+  for (let need = reader.need(); need !== null; need = reader.need()) {
+    reader.give(files[0]!.subarray(need.offset, need.offset + need.length));
+    for (let out = reader.takeRows(); out !== null; out = reader.takeRows()) {
+      text += decoder.decode(out, { stream: true });
+    }
+  }
+  assert.equal(reader.finish().rows, 5000);
+  reader.close();
+  assert.equal(text, new TextDecoder().decode(lines.files[0]!));
+  assert.match(text, /^0,"a ""b"", 0\n",,-?\d+\n/);
+});
