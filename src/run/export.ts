@@ -16,7 +16,7 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
-import type { Consistency, Source } from "../source/mod.ts";
+import { type Consistency, type Mark, readMark, type Source } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
 import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { readManifest } from "./commit.ts";
@@ -55,6 +55,10 @@ export interface Picture {
 export interface Intent extends StoredPlan {
   readonly boundsFingerprint: string;
   readonly exportedAtUs: number;
+  /** The moment of the run's first picture, where the engine tells. */
+  readonly mark?: Mark | null;
+  /** The run whose slices this one reads again. */
+  readonly repairs?: string;
 }
 
 /** Runs one export, or one partition of one. Never throws: the summary carries the error. */
@@ -210,7 +214,7 @@ async function beginRun(
       destinationUri: destination.uri,
       consistency: picture.consistency,
       maxAttempts: attemptsMax(unit.entry.tuning, unit.entry.chunked?.maxAttempts ?? null),
-      planJson: JSON.stringify(toIntent(task, context.runtime.now() * 1000)),
+      planJson: JSON.stringify(toIntent(task, context.runtime.now() * 1000, await readMark(source))),
       rivetVersion: context.version,
     };
     await state.beginRun(intent, task.slices.map(toSliceIntent), lease);
@@ -227,7 +231,7 @@ function levelOf(source: Source, token: string | null, lanes: number): Consisten
   return own === "snapshot" && lanes > 1 && token === null ? "slice" : own;
 }
 
-function toIntent(task: Task, exportedAtUs: number): Intent {
+function toIntent(task: Task, exportedAtUs: number, mark: Mark | null): Intent {
   return {
     strategyLabel: task.strategyLabel,
     window: task.window,
@@ -236,6 +240,7 @@ function toIntent(task: Task, exportedAtUs: number): Intent {
     exportedAtUs,
     date: task.date,
     planId: task.planId,
+    ...(mark === null ? {} : { mark }),
   };
 }
 

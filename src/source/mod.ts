@@ -38,4 +38,5 @@ export {
 export { clockExpression, oldestTransaction, shiftBack } from "./clock.ts";
 export { type Access, explainAccess } from "./explain.ts";
 export { readClockMs, readConnectionsMax } from "./health.ts";
+export { type Mark, readMark, writtenAround, writtenBefore } from "./mark.ts";
 export { openSource, sharesForAMoment } from "./open.ts";

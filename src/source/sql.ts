@@ -33,6 +33,8 @@ export type Predicate =
   | { readonly kind: "not_null"; readonly column: KeyColumn }
   /** PostgreSQL heap pages, from ≤ page < to. */
   | { readonly kind: "pages"; readonly from: number; readonly to: number | null }
+  /** PostgreSQL: the row's version was written by a transaction from ≤ number < to, counted in 64 bits. */
+  | { readonly kind: "transactions"; readonly from: string | null; readonly to: string | null }
   | { readonly kind: "all"; readonly of: readonly Predicate[] }
   | { readonly kind: "any"; readonly of: readonly Predicate[] };
 
@@ -161,12 +163,22 @@ export function buildPredicate(engine: Engine, predicate: Predicate): string {
       const to = predicate.to === null ? [] : [`ctid < '(${predicate.to},0)'::tid`];
       return [...from, ...to].join(" AND ");
     }
+    case "transactions": {
+      const from = predicate.from === null ? [] : [`${TRANSACTION} >= ${predicate.from}`];
+      const to = predicate.to === null ? [] : [`${TRANSACTION} < ${predicate.to}`];
+      return [...from, ...to].join(" AND ");
+    }
     case "all":
       return joinPredicates(predicate.of.map((p) => buildPredicate(engine, p)), " AND ");
     case "any":
       return joinPredicates(predicate.of.map((p) => buildPredicate(engine, p)), " OR ");
   }
 }
+
+/** A row's `xmin` has 32 bits; whoever wrote a row that is visible did so before the present next transaction. */
+const NEXT_TRANSACTION = "(SELECT txid_snapshot_xmax(txid_current_snapshot()))";
+const TRANSACTION =
+  `(${NEXT_TRANSACTION} - ((${NEXT_TRANSACTION} - xmin::text::bigint) % 4294967296 + 4294967296) % 4294967296)`;
 
 function joinPredicates(parts: readonly string[], by: " AND " | " OR "): string {
   const kept = parts.filter((part) => part !== "");

@@ -1,0 +1,129 @@
+// Slices of a finished run read again through the same statements, in one picture: nothing is stored. The lanes are those of a run.
+
+import { RivetError, toRivetError } from "../errors.ts";
+import { withCredentials } from "../destination/mod.ts";
+import {
+  buildReadShape,
+  type KeysRequest,
+  type KeysResult,
+  type ObserveResult,
+  type Slice,
+  type Task,
+  toObserveRequest,
+} from "../plan/mod.ts";
+import { sharesForAMoment, type Source, type SourceConnection } from "../source/mod.ts";
+import type { RunContext } from "./context.ts";
+import { limitsOf } from "./export.ts";
+import type { Lane } from "./lane.ts";
+import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
+
+export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "core" | "openLane">;
+
+export interface RereadInput {
+  readonly task: Task;
+  readonly slices: readonly Slice[];
+  readonly connection: SourceConnection;
+  /** Holds the picture open; `token` is what lanes join. */
+  readonly source: Source;
+  readonly token: string | null;
+  readonly onSlice: (slice: Slice, result: ObserveResult) => void;
+}
+
+/** Observes every slice; lanes are as many as the export may have. The first final failure ends it. */
+export async function rereadSlices(context: RereadContext, input: RereadInput): Promise<void> {
+  const { task, slices, source } = input;
+  const shape = buildReadShape(task, context.config.source.zeroDates);
+  const count = Math.max(1, Math.min(task.lanes, slices.length));
+  const token = await shareToken(source, input.token, count);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const queue = [...slices];
+  const failures: unknown[] = [];
+  const work = async () => {
+    await using lanes = new ReadingLane(context, { ...input, token });
+    for (let slice = queue.shift(); slice !== undefined; slice = queue.shift()) {
+      const request = toObserveRequest(task, shape, slice);
+      input.onSlice(slice, await lanes.attempt(signal, (lane) => lane.observe(request, signal, () => {})));
+    }
+  };
+  await Promise.all(Array.from({ length: count }, () =>
+    work().catch((error) => {
+      failures.push(error);
+      stop.abort(error);
+    })));
+  if (failures.length > 0) throw context.signal.aborted ? interrupted(task) : failures[0];
+}
+
+/** Compares slices with their files by key, one after the other. */
+export async function compareSliceKeys(
+  context: RereadContext,
+  input: Omit<RereadInput, "slices" | "onSlice">,
+  requests: readonly KeysRequest[],
+): Promise<KeysResult[]> {
+  const results: KeysResult[] = [];
+  await using lanes = new ReadingLane(context, input, true);
+  for (const request of requests) {
+    results.push(await lanes.attempt(context.signal, (lane) => lane.compareKeys(request, context.signal)));
+  }
+  return results;
+}
+
+/** Where a picture cannot be shared for long, it is taken again now that the lanes are about to open. */
+async function shareToken(source: Source, token: string | null, lanes: number): Promise<string | null> {
+  if (lanes < 2 || token !== null || !sharesForAMoment(source.engine)) return token;
+  return await source.begin(null, lanes);
+}
+
+function interrupted(task: Task): RivetError {
+  return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
+    where: `export '${task.name}'`,
+    retry: "reconnect",
+  });
+}
+
+/** One lane that only reads, opened when it is first needed and again after it was lost. */
+class ReadingLane implements AsyncDisposable {
+  #lane: Lane | null = null;
+
+  constructor(
+    private readonly context: RereadContext,
+    private readonly input: Omit<RereadInput, "slices" | "onSlice">,
+    private readonly withDestination = false,
+  ) {}
+
+  /** Tries again what may pass by itself, as often as a slice of a run is tried. */
+  async attempt<T>(signal: AbortSignal, act: (lane: Lane) => Promise<T>): Promise<T> {
+    const { tuning, chunked } = this.input.task.export;
+    const max = attemptsMax(tuning, chunked?.maxAttempts ?? null);
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await act(await this.#open());
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = toRivetError(thrown);
+        const delay = retryDelayMs(error, attempt, max, tuning, this.context.runtime.random());
+        if (delay === null) throw error;
+        if (needsNewLane(error)) await this[Symbol.asyncDispose]();
+        await this.context.runtime.sleep(delay, signal);
+      }
+    }
+  }
+
+  async #open(): Promise<Lane> {
+    const { task, connection, token } = this.input;
+    const refreshDestination = () => withCredentials(task.destination, (name) => this.context.runtime.env(name));
+    return this.#lane ??= await this.context.openLane({
+      source: connection,
+      limits: limitsOf({ entry: task.export }),
+      destination: this.withDestination ? await refreshDestination() : null,
+      snapshot: token,
+      core: this.context.core,
+    }, { refreshDestination });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const lane = this.#lane;
+    this.#lane = null;
+    await lane?.close();
+  }
+}
