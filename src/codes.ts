@@ -670,6 +670,21 @@ const table = {
     "A file holds another number of rows than the manifest says",
     "Run the export again",
   ),
+  RIVET_VERIFY_PART_UNREADABLE: row(
+    "integrity",
+    "A file cannot be decoded",
+    "Run the export again, or `rivet repair` its chunk",
+  ),
+  RIVET_VERIFY_PART_READ_ERROR: row(
+    "environment",
+    "A file could not be read",
+    "Check the destination and validate again",
+  ),
+  RIVET_VERIFY_SUCCESS_ABSENT: row(
+    "environment",
+    "There is a manifest but no marker",
+    "Run the export again if its readers wait for `_SUCCESS`",
+  ),
   RIVET_VERIFY_SUCCESS_MALFORMED: row("integrity", "The marker is not one of rivet's", "Run the export again"),
   RIVET_VERIFY_SUCCESS_STALE: row("integrity", "The marker belongs to another manifest", "Run the export again"),
   RIVET_VERIFY_MANIFEST_INCONSISTENT: row("integrity", "The manifest contradicts itself", "Run the export again"),

@@ -59,6 +59,8 @@ export interface Manifest {
   destination: { kind: string; uri: string };
   format: string;
   compression: string;
+  /** How CSV was written; absent for other formats. */
+  csv?: { delimiter: string; header: boolean; null: string | null };
   schema_fingerprint: string;
   columns: { name: string; type: string; native_type: string }[];
   row_count: number;
@@ -98,7 +100,7 @@ export function parseMarker(text: string): string | null {
   return /^(xxh3:[0-9a-f]{16})\s*(?:\n|$)/.exec(text)?.[1] ?? null;
 }
 
-/** Parses and checks a manifest; `where` is its URI. Unknown keys are ignored. */
+/** Parses and checks a manifest; `where` is its URI. Unknown keys are kept; those that older programs did not write get empty values. */
 export function parseManifest(text: string, where: string): Manifest {
   const refuse = (message: string): never => {
     throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", message, { where });
@@ -109,28 +111,99 @@ export function parseManifest(text: string, where: string): Manifest {
   } catch (cause) {
     throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", "The manifest is not JSON", { where, cause });
   }
-  if (typeof value !== "object" || value === null) return refuse("The manifest is not an object");
-  const manifest = value as Partial<Manifest>;
-  if (manifest.manifest_version !== 1) {
-    return refuse(`The manifest has version '${manifest.manifest_version}', expected '1'`);
+  if (!isObject(value)) return refuse("The manifest is not an object");
+  if (value["manifest_version"] !== 1) {
+    return refuse(`The manifest has version '${value["manifest_version"]}', expected '1'`);
   }
-  if (manifest.mode !== "batch") {
+  if (value["mode"] !== "batch") {
     throw new RivetError(
       "RIVET_DEST_PREFIX_MODE_MISMATCH",
-      `The manifest is of mode '${manifest.mode}', expected 'batch'`,
+      `The manifest is of mode '${value["mode"]}', expected 'batch'`,
       { where },
     );
   }
-  if (
-    typeof manifest.run_id !== "string" || typeof manifest.export_name !== "string" || !Array.isArray(manifest.parts)
-  ) {
-    return refuse("The manifest lacks 'run_id', 'export_name' or 'parts'");
+  const wrong = findShapeFault(value);
+  if (wrong !== null) return refuse(`The manifest's '${wrong}' is missing or not what it should be`);
+  const manifest = { columns: [], column_checksums: [], checksum_render: "", ...value } as unknown as Manifest;
+  return { ...manifest, parts: manifest.parts.map((part) => ({ ...UNRECORDED, ...part })) };
+}
+
+/** What a part lacks that another program, or one that had lost its observations, has written. */
+const UNRECORDED = {
+  content_fingerprint: "",
+  content_md5: "",
+  content_crc32c: "",
+  slice: "",
+  slice_index: 0,
+  column_checksums: [],
+};
+
+type Check = (value: unknown) => boolean;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isText: Check = (value) => typeof value === "string";
+const isName: Check = (value) => typeof value === "string" && value !== "";
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isOneOf = (...known: string[]): Check => (value) => known.includes(value as string);
+const isU64: Check = (value) => typeof value === "string" && /^\d{1,20}$/.test(value) && BigInt(value) < 1n << 64n;
+const isList = (item: Check): Check => (value) => Array.isArray(value) && value.every(item);
+const hasShape = (shape: Record<string, Check>): Check => (value) =>
+  isObject(value) && findFault(value, shape) === null;
+const orAbsent = (check: Check): Check => (value) => value === undefined || check(value);
+
+const CHECKSUM: Record<string, Check> = { name: isName, checksum: isU64, nulls: orAbsent(isCount) };
+
+const PART: Record<string, Check> = {
+  part_id: isCount,
+  path: isName,
+  rows: isCount,
+  size_bytes: isCount,
+  status: isOneOf("committed", "superseded", "quarantined"),
+  content_fingerprint: orAbsent(isText),
+  content_md5: orAbsent(isText),
+  content_crc32c: orAbsent(isText),
+  slice: orAbsent(isText),
+  slice_index: orAbsent(isCount),
+  column_checksums: orAbsent(isList(hasShape(CHECKSUM))),
+};
+
+const MANIFEST: Record<string, Check> = {
+  run_id: isName,
+  export_name: isName,
+  status: isOneOf("running", "success", "failed", "interrupted"),
+  started_at: isText,
+  source: (value) => isObject(value) && isText(value["engine"]),
+  destination: isObject,
+  format: isName,
+  compression: isText,
+  schema_fingerprint: isText,
+  columns: orAbsent(isList(hasShape({ name: isName, type: isText }))),
+  row_count: isCount,
+  part_count: isCount,
+  column_checksums: orAbsent(isList(hasShape(CHECKSUM))),
+  checksum_render: orAbsent(isText),
+};
+
+/** The first key whose value has not the shape it must have, `parts[3].rows`; null when all have. */
+function findShapeFault(manifest: Record<string, unknown>): string | null {
+  const fault = findFault(manifest, MANIFEST);
+  if (fault !== null) return fault;
+  const parts = manifest["parts"];
+  if (!Array.isArray(parts)) return "parts";
+  for (const [i, part] of parts.entries()) {
+    const fault = isObject(part) ? findFault(part, PART) : "";
+    if (fault !== null) return `parts[${i}]${fault === "" ? "" : `.${fault}`}`;
   }
-  return manifest as Manifest;
+  return null;
+}
+
+function findFault(value: Record<string, unknown>, shape: Record<string, Check>): string | null {
+  return Object.keys(shape).find((key) => !shape[key]!(value[key])) ?? null;
 }
 
 /** What in the manifest contradicts itself; empty when nothing does. */
-export function findContradictions(manifest: Manifest): string[] {
+export async function findContradictions(manifest: Manifest): Promise<string[]> {
   const committed = manifest.parts.filter((part) => part.status === "committed");
   const found: string[] = [];
   const rows = committed.reduce((sum, part) => sum + part.rows, 0);
@@ -142,7 +215,29 @@ export function findContradictions(manifest: Manifest): string[] {
     found.push("a part_id is used twice");
   }
   if (new Set(committed.map((part) => part.path)).size !== committed.length) found.push("a path is used twice");
+  if (manifest.checksum_render === CHECKSUM_RENDER) found.push(...await findOwnContradictions(manifest, committed));
   return found;
+}
+
+/** What only this program writes. */
+async function findOwnContradictions(manifest: Manifest, committed: readonly ManifestPart[]): Promise<string[]> {
+  const found: string[] = [];
+  if (await schemaFingerprint(manifest.columns) !== manifest.schema_fingerprint) {
+    found.push("schema_fingerprint is not that of the columns");
+  }
+  const sums = new Map(sumChecksums(committed).map((column) => [column.name, column]));
+  for (const { name, checksum, nulls } of manifest.column_checksums) {
+    const sum = sums.get(name) ?? { checksum: "0", nulls: 0 };
+    if (sum.checksum !== checksum) found.push(`column_checksums of '${name}' is not the sum over the parts`);
+    if (sum.nulls !== nulls) found.push(`nulls of '${name}' ${nulls}, in the parts ${sum.nulls}`);
+  }
+  return found;
+}
+
+/** Same names and types in any order give the same fingerprint. */
+export async function schemaFingerprint(columns: readonly { name: string; type: string }[]): Promise<string> {
+  const lines = columns.map((c) => `${c.name}\t${c.type}\n`).sort();
+  return await fingerprintBytes(new TextEncoder().encode(lines.join("")));
 }
 
 /** Adds two checksums of the same column: wrapping u64. */

@@ -11,6 +11,7 @@ import { addMetrics } from "./metrics.ts";
 import { addRun } from "./run.ts";
 import { addSchema } from "./schema.ts";
 import { addState } from "./state.ts";
+import { addValidate } from "./validate.ts";
 
 export interface ProgramOptions {
   readonly terminal: Terminal;
@@ -49,7 +50,8 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       };
     };
     const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
-    for (const add of [addCheck, addRun, addState, addMetrics, addJournal, addSchema]) add(program as never, context);
+    const commands = [addCheck, addRun, addValidate, addState, addMetrics, addJournal, addSchema];
+    for (const add of commands) add(program as never, context);
     for (const command of allCommands(program as never)) {
       command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
     }

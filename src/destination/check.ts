@@ -1,19 +1,40 @@
 // Stored objects against what was written: presence, size, content. The cheapest proof a store offers is used; none is skipped.
 
 import { createMD5 } from "hash-wasm";
+import { crcToDecimal, openCrc32c } from "./digest.ts";
 import type { Destination, Digests, StoredObject } from "./destination.ts";
 
 /** What an object must be. */
 export interface ExpectedObject {
   readonly key: string;
   readonly size: number;
-  /** Base64 of the whole object. */
+  /** Base64 of the whole object; empty when it was not recorded. */
   readonly md5: string;
-  /** Decimal text. */
+  /** Decimal text; empty when it was not recorded. */
   readonly crc32c: string;
   /** What the store vouched for when the object was written. */
   readonly digests: Readonly<Record<string, string>>;
 }
+
+/** How the content was proven: by a digest the store vouches for, or `read`: by reading the bytes. */
+export type Proof = "etag" | "md5" | "crc32c" | "crc64nvme" | "read";
+
+export type Damage =
+  | { readonly kind: "missing"; readonly key: string }
+  | { readonly kind: "size"; readonly key: string; readonly expected: number; readonly actual: number }
+  /** Base64 MD5s or decimal CRC32Cs, as `proof` says; null when the store tells no more than that it differs. */
+  | {
+    readonly kind: "content";
+    readonly key: string;
+    readonly proof: Proof;
+    readonly expected: string;
+    readonly actual: string | null;
+  };
+
+/** `proof` is null when no digest of the object was ever recorded, so that only presence and size could be checked. */
+export type ObjectCheck =
+  | { readonly kind: "sound"; readonly proof: Proof | null }
+  | { readonly kind: "damaged"; readonly damage: Damage };
 
 /** What is wrong with a stored object, or null. Reads its bytes only where the store vouches for nothing. */
 export async function findDamage(
@@ -21,27 +42,66 @@ export async function findDamage(
   expected: ExpectedObject,
   stored: StoredObject | undefined,
 ): Promise<string | null> {
-  if (stored === undefined) return `part '${expected.key}' is missing`;
-  if (stored.size !== expected.size) {
-    return `part '${expected.key}' has ${stored.size} bytes, expected ${expected.size}`;
+  const check = checkPresence(expected, stored) ?? await checkContent(destination, expected, stored!);
+  return check.kind === "sound" ? null : describeDamage(check.damage);
+}
+
+export function describeDamage(damage: Damage): string {
+  switch (damage.kind) {
+    case "missing":
+      return `part '${damage.key}' is missing`;
+    case "size":
+      return `part '${damage.key}' has ${damage.actual} bytes, expected ${damage.expected}`;
+    case "content":
+      return `part '${damage.key}' has other content`;
+    default: {
+      const never: never = damage;
+      return never;
+    }
   }
-  const other = `part '${expected.key}' has other content`;
-  const proof = compareDigests(stored.digests, expected) ??
-    compareDigests((await destination.stat(expected.key))?.digests ?? {}, expected);
-  if (proof !== null) return proof ? null : other;
-  return await readMd5(destination, expected.key) === expected.md5 ? null : other;
+}
+
+/** Presence and size, from a listing alone; null when both are right. */
+export function checkPresence(
+  expected: Pick<ExpectedObject, "key" | "size">,
+  stored: StoredObject | undefined,
+): { readonly kind: "damaged"; readonly damage: Damage } | null {
+  const { key, size } = expected;
+  if (stored === undefined) return { kind: "damaged", damage: { kind: "missing", key } };
+  if (stored.size === size) return null;
+  return { kind: "damaged", damage: { kind: "size", key, expected: size, actual: stored.size } };
+}
+
+/** The content of an object that is there in its size. */
+export async function checkContent(
+  destination: Destination,
+  expected: ExpectedObject,
+  stored: StoredObject,
+): Promise<ObjectCheck> {
+  const { key } = expected;
+  if (expected.md5 === "" && expected.crc32c === "") return { kind: "sound", proof: null };
+  const vouched = compareDigests(key, stored.digests, expected) ??
+    compareDigests(key, (await destination.stat(key))?.digests ?? {}, expected);
+  return vouched ?? await compareBytes(destination, expected);
 }
 
 /** Whether the content is the same, by what the store vouches for; null when that proves neither. */
-function compareDigests(digests: Digests, expected: ExpectedObject): boolean | null {
+function compareDigests(key: string, digests: Digests, expected: ExpectedObject): ObjectCheck | null {
   // The store's own tag, checked against the content when it was written: equal tags are equal objects, others may be copies.
-  if (digests.etag !== undefined && digests.etag === expected.digests.etag) return true;
-  if (digests.md5 !== undefined) return digests.md5 === expected.md5;
-  if (digests.crc32c !== undefined) return digests.crc32c === expected.crc32c;
+  if (digests.etag !== undefined && digests.etag === expected.digests.etag) return { kind: "sound", proof: "etag" };
+  if (digests.md5 !== undefined && expected.md5 !== "") return compare(key, "md5", expected.md5, digests.md5);
+  if (digests.crc32c !== undefined && expected.crc32c !== "") {
+    return compare(key, "crc32c", expected.crc32c, digests.crc32c);
+  }
   if (digests.crc64nvme !== undefined && expected.digests.crc64nvme !== undefined) {
-    return digests.crc64nvme === expected.digests.crc64nvme;
+    return compare(key, "crc64nvme", expected.digests.crc64nvme, digests.crc64nvme);
   }
   return null;
+}
+
+function compare(key: string, proof: Proof, expected: string, actual: string): ObjectCheck {
+  if (actual === expected) return { kind: "sound", proof };
+  return { kind: "damaged", damage: { kind: "content", key, proof, expected, actual } };
 }
 
 /** Everything below the prefix, by key. */
@@ -51,11 +111,17 @@ export async function listByKey(destination: Destination): Promise<Map<string, S
   return stored;
 }
 
-/** Base64 MD5 of an object's bytes, read as a stream; null when it is gone. */
-async function readMd5(destination: Destination, key: string): Promise<string | null> {
+/** Reads an object's bytes as a stream and compares the digest that was recorded. */
+async function compareBytes(destination: Destination, expected: ExpectedObject): Promise<ObjectCheck> {
+  const { key, md5, crc32c } = expected;
   const stream = await destination.get(key);
-  if (stream === null) return null;
+  if (stream === null) return { kind: "damaged", damage: { kind: "missing", key } };
+  if (md5 === "") {
+    const hash = await openCrc32c();
+    for await (const chunk of stream) hash.update(chunk);
+    return compare(key, "read", crc32c, crcToDecimal(hash.digest()));
+  }
   const hash = await createMD5();
   for await (const chunk of stream) hash.update(chunk);
-  return btoa(String.fromCharCode(...hash.digest("binary")));
+  return compare(key, "read", md5, btoa(String.fromCharCode(...hash.digest("binary"))));
 }

@@ -1,7 +1,26 @@
 // The door of destination/.
 
 export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
-export { type ExpectedObject, findDamage, listByKey } from "./check.ts";
+export {
+  checkContent,
+  checkPresence,
+  type Damage,
+  describeDamage,
+  type ExpectedObject,
+  findDamage,
+  listByKey,
+  type ObjectCheck,
+  type Proof,
+} from "./check.ts";
+export {
+  isRunManifestKey,
+  listRunManifests,
+  MANIFEST_BYTES_MAX,
+  MARKER_BYTES_MAX,
+  putManifest,
+  readManifest,
+  readSmall,
+} from "./control.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 export { type DestinationNeeds, destinationNeeds } from "./needs.ts";
 export { openDestination, withCredentials } from "./open.ts";

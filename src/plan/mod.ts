@@ -11,7 +11,7 @@ export {
   toQuery,
   type Unit,
 } from "./build.ts";
-export { expandUnits, NULL_PARTITION } from "./partition.ts";
+export { expandUnits, NULL_PARTITION, unitName } from "./partition.ts";
 export { describeCursor, fingerprint } from "./definition.ts";
 export { findCursor } from "./window.ts";
 export {

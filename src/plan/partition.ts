@@ -33,7 +33,17 @@ export async function expandUnits(entry: Export, source: Source): Promise<Unit[]
     : periods(min, max, partition.granularity).map((period) => toUnit(entry, column, period));
   if (column.notNull) return units;
   const nulls: Predicate = { kind: "null", columns: [column] };
-  return [...units, { entry, name: `${entry.name}__null`, filters: [nulls], partition: NULL_PARTITION }];
+  return [...units, {
+    entry,
+    name: unitName(entry.name, NULL_PARTITION),
+    filters: [nulls],
+    partition: NULL_PARTITION,
+  }];
+}
+
+/** `<export>__<label>`; the partition of NULL is `<export>__null`. */
+export function unitName(exportName: string, partition: string): string {
+  return `${exportName}__${partition === NULL_PARTITION ? "null" : partition}`;
 }
 
 /** More partitions than this are a mistake in the data or the granularity. */
@@ -54,7 +64,7 @@ function toUnit(entry: Export, column: KeyColumn, period: Period): Unit {
     from: period.from === null ? null : [period.from],
     to: period.to === null ? null : [period.to],
   };
-  return { entry, name: `${entry.name}__${period.label}`, filters: [bounds], partition: period.label };
+  return { entry, name: unitName(entry.name, period.label), filters: [bounds], partition: period.label };
 }
 
 /** Every period from the one of `min` to the one of `max`. Bounded on both sides: a later row makes a later partition. */

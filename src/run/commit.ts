@@ -3,19 +3,14 @@
 
 import { RivetError } from "../errors.ts";
 import type { PartObservations } from "../core/mod.ts";
-import type { Destination } from "../destination/mod.ts";
+import { type Destination, listRunManifests, putManifest, readManifest } from "../destination/mod.ts";
 import {
   CHECKSUM_RENDER,
-  fingerprintBytes,
-  formatManifest,
-  formatMarker,
   type Manifest,
-  MANIFEST_KEY,
   type ManifestPart,
-  parseManifest,
   ROW_HASH_RENDER,
   runManifestKey,
-  SUCCESS_KEY,
+  schemaFingerprint,
   sumChecksums,
 } from "../manifest.ts";
 import type { Task } from "../plan/mod.ts";
@@ -76,6 +71,7 @@ export async function buildManifest(input: ManifestInput): Promise<Manifest> {
     destination: { kind: entry.destination.kind, uri: input.destinationUri },
     format: entry.format.kind,
     compression: entry.format.codec,
+    ...(entry.format.csv === null ? {} : { csv: entry.format.csv }),
     schema_fingerprint: await schemaFingerprint(columns),
     columns,
     row_count: parts.reduce((sum, part) => sum + part.rows, 0),
@@ -111,12 +107,6 @@ function toManifestPart(part: StoredPart, partId: number, slice: string): Manife
   };
 }
 
-/** Same names and types in any order give the same fingerprint. */
-export async function schemaFingerprint(columns: readonly { name: string; type: string }[]): Promise<string> {
-  const lines = columns.map((c) => `${c.name}\t${c.type}\n`).sort();
-  return await fingerprintBytes(new TextEncoder().encode(lines.join("")));
-}
-
 /** Writes manifest and marker, and takes away what this run replaced. Running it again gives the same result. */
 export async function publish(
   destination: Destination,
@@ -124,31 +114,8 @@ export async function publish(
   replaces: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const bytes = formatManifest(manifest);
-  const json = { contentType: "application/json", signal, size: bytes.length };
-  try {
-    await destination.remove(SUCCESS_KEY);
-    await destination.put(MANIFEST_KEY, once(bytes), json);
-    await destination.put(runManifestKey(manifest.run_id), once(bytes), json);
-    const marker = await formatMarker(bytes, manifest.run_id);
-    await destination.put(SUCCESS_KEY, once(marker), { contentType: "text/plain", signal, size: marker.length });
-  } catch (cause) {
-    if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
-    throw new RivetError(
-      "RIVET_DEST_MANIFEST_NOT_WRITTEN",
-      `The manifest could not be written: ${(cause as Error).message}`,
-      {
-        where: destination.uri,
-        cause,
-        ...(cause instanceof RivetError ? { retry: cause.retry } : {}),
-      },
-    );
-  }
+  await putManifest(destination, manifest, signal);
   if (replaces) await removeReplaced(destination, manifest);
-}
-
-export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /**
@@ -158,11 +125,8 @@ export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function removeReplaced(destination: Destination, manifest: Manifest): Promise<void> {
   const ours = new Set(manifest.parts.map((part) => part.path));
   const own = runManifestKey(manifest.run_id);
-  const keys: string[] = [];
-  for await (const stored of destination.list("manifest-")) {
-    if (/^manifest-[^/]+\.json$/.test(stored.key) && stored.key !== own) keys.push(stored.key);
-  }
-  for (const key of keys) {
+  for (const key of await listRunManifests(destination)) {
+    if (key === own) continue;
     const old = await readForeign(destination, key);
     if (old === null || old.export_name !== manifest.export_name || old.source.engine !== manifest.source.engine) {
       continue;
@@ -181,30 +145,4 @@ async function readForeign(destination: Destination, key: string): Promise<Manif
     if (error instanceof RivetError && foreign.includes(error.code)) return null;
     throw error;
   }
-}
-
-const MANIFEST_BYTES_MAX = 64 << 20;
-
-/** A manifest at the destination; null when there is none. */
-export async function readManifest(destination: Destination, key: string): Promise<Manifest | null> {
-  const text = await readText(destination, key, MANIFEST_BYTES_MAX);
-  return text === null ? null : parseManifest(text, `${destination.uri}/${key}`);
-}
-
-/** A small object as text; larger than `bytesMax` is refused. */
-export async function readText(destination: Destination, key: string, bytesMax: number): Promise<string | null> {
-  const stream = await destination.get(key);
-  if (stream === null) return null;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.length;
-    if (size > bytesMax) {
-      throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", `'${key}' is larger than ${bytesMax} bytes`, {
-        where: destination.uri,
-      });
-    }
-    chunks.push(chunk);
-  }
-  return await new Blob(chunks as BlobPart[]).text();
 }

@@ -1,7 +1,7 @@
 // One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
 
 import { RivetError, toRivetError } from "../errors.ts";
-import type { Destination } from "../destination/mod.ts";
+import { type Destination, readManifest } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
@@ -19,7 +19,6 @@ import type { RunSummary } from "../report/mod.ts";
 import { type Consistency, type Mark, readMark, type Source } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
 import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
-import { readManifest } from "./commit.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease } from "./lease.ts";

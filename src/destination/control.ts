@@ -1,0 +1,87 @@
+// The control files of a prefix: manifest.json, its run copies and the marker. The order in which they are written is the promise
+// that a reader always finds one complete picture.
+
+import { RivetError } from "../errors.ts";
+import {
+  formatManifest,
+  formatMarker,
+  type Manifest,
+  MANIFEST_KEY,
+  parseManifest,
+  runManifestKey,
+  SUCCESS_KEY,
+} from "../manifest.ts";
+import type { Destination } from "./destination.ts";
+
+export const MANIFEST_BYTES_MAX = 64 << 20;
+export const MARKER_BYTES_MAX = 4096;
+
+/** `manifest-<run_id>.json`. */
+const RUN_MANIFEST = /^manifest-[^/]+\.json$/;
+
+export function isRunManifestKey(key: string): boolean {
+  return RUN_MANIFEST.test(key);
+}
+
+/** Old marker away, manifest, its run copy, new marker (M1, M2). Doing it again gives the same result. */
+export async function putManifest(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  const bytes = formatManifest(manifest);
+  const json = { contentType: "application/json", signal, size: bytes.length };
+  try {
+    await destination.remove(SUCCESS_KEY);
+    await destination.put(MANIFEST_KEY, once(bytes), json);
+    await destination.put(runManifestKey(manifest.run_id), once(bytes), json);
+    const marker = await formatMarker(bytes, manifest.run_id);
+    await destination.put(SUCCESS_KEY, once(marker), { contentType: "text/plain", signal, size: marker.length });
+  } catch (cause) {
+    if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
+    throw new RivetError(
+      "RIVET_DEST_MANIFEST_NOT_WRITTEN",
+      `The manifest could not be written: ${(cause as Error).message}`,
+      {
+        where: destination.uri,
+        cause,
+        ...(cause instanceof RivetError ? { retry: cause.retry } : {}),
+      },
+    );
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Keys of the run manifests at the prefix, in the order of the keys. */
+export async function listRunManifests(destination: Destination): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of destination.list("manifest-")) if (isRunManifestKey(key)) keys.push(key);
+  return keys;
+}
+
+/** A manifest at the destination; null when there is none. Throws RIVET_DEST_CONTROL_ARTIFACT_INVALID for what is not one. */
+export async function readManifest(destination: Destination, key: string): Promise<Manifest | null> {
+  const bytes = await readSmall(destination, key, MANIFEST_BYTES_MAX);
+  return bytes === null ? null : parseManifest(new TextDecoder().decode(bytes), `${destination.uri}/${key}`);
+}
+
+/** The bytes of a small object, null when there is none; one larger than `bytesMax` is refused. */
+export async function readSmall(
+  destination: Destination,
+  key: string,
+  bytesMax: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  const stream = await destination.get(key);
+  if (stream === null) return null;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", `'${key}' is larger than ${bytesMax} bytes`, {
+        where: destination.uri,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+}

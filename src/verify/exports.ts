@@ -1,0 +1,146 @@
+// The exports of a config against what lies at their destinations: finds the prefixes, checks each, gathers what was found.
+
+import type { Config, Export } from "../config/mod.ts";
+import type { Core } from "../core/mod.ts";
+import type { Destination, ResolvedDestination } from "../destination/mod.ts";
+import { type ErrorReport, RivetError, toErrorReport } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+import type { State } from "../state/mod.ts";
+import { describeFinding, type Finding, severityOf } from "./finding.ts";
+import { findPlaces, type Place } from "./place.ts";
+import { type Depth, validatePrefix, type Verification } from "./validate.ts";
+
+export interface ValidateContext {
+  readonly config: Config;
+  /** What runs were recorded; looked at only. */
+  readonly state: State;
+  readonly runtime: Pick<Runtime, "env">;
+  readonly openDestination: (location: ResolvedDestination) => Promise<Destination>;
+  readonly openCore: () => Promise<Core>;
+  readonly signal: AbortSignal;
+}
+
+export interface ValidateQuestion {
+  readonly depth: Depth;
+  /** `YYYY-MM-DD`. */
+  readonly date: string;
+  readonly runId: string | null;
+  readonly prefix: string | null;
+}
+
+/** What was found at one prefix. */
+export interface CheckedPrefix {
+  readonly exportName: string;
+  readonly uri: string;
+  readonly verification: Verification;
+}
+
+export interface ValidateReport {
+  readonly checked: readonly CheckedPrefix[];
+  readonly warnings: readonly { readonly exportName: string; readonly warning: string }[];
+  readonly errors: readonly { readonly exportName: string; readonly error: ErrorReport }[];
+}
+
+/** Checks every export. What cannot be reached is an error in the report; only an abort is thrown. */
+export async function validateExports(
+  context: ValidateContext,
+  exports: readonly Export[],
+  question: ValidateQuestion,
+): Promise<ValidateReport> {
+  const checked: CheckedPrefix[] = [];
+  const warnings: { exportName: string; warning: string }[] = [];
+  const errors: { exportName: string; error: ErrorReport }[] = [];
+  for (const entry of exports) {
+    if (entry.destination.kind === "stdout") {
+      warnings.push({ exportName: entry.name, warning: "it writes to standard output: nothing is stored to check" });
+      continue;
+    }
+    try {
+      const places = await findPlaces(
+        entry,
+        { ...question, directory: context.config.directory },
+        context.runtime,
+        context.openDestination,
+      );
+      for (const place of places) checked.push(await validatePlace(context, entry, place, question));
+      if (places.length === 0) warnings.push({ exportName: entry.name, warning: "no partition was found" });
+    } catch (error) {
+      context.signal.throwIfAborted();
+      errors.push({ exportName: entry.name, error: toErrorReport(error) });
+    }
+  }
+  for (const { exportName, uri, verification } of checked) {
+    const warning = warnOf(uri, verification);
+    if (warning !== null) warnings.push({ exportName, warning });
+  }
+  return { checked, warnings, errors };
+}
+
+function warnOf(uri: string, verification: Verification): string | null {
+  if (verification.isLegacy) return `'${uri}' holds files without a manifest: nothing is known of their content`;
+  return verification.manifestFound || verification.findings.length > 0 ? null : `'${uri}' is empty`;
+}
+
+async function validatePlace(
+  context: ValidateContext,
+  entry: Export,
+  place: Place,
+  question: ValidateQuestion,
+): Promise<CheckedPrefix> {
+  await using destination = await context.openDestination(place.location);
+  const verification = await validatePrefix(destination, {
+    exportName: place.unitName,
+    isFamily: place.isFamily,
+    additive: entry.mode === "incremental" || entry.mode === "time_window",
+    runId: question.runId,
+  }, {
+    depth: question.depth,
+    requireContent: entry.verify === "content",
+    requireManifest: question.prefix !== null,
+    openCore: context.openCore,
+    signal: context.signal,
+  });
+  if (question.runId !== null && !verification.manifestFound && verification.findings.length === 0) {
+    throw new RivetError(
+      "RIVET_CLI_RUN_ID_UNKNOWN",
+      `'${destination.uri}' holds no manifest of run '${question.runId}'`,
+      {
+        where: `export '${place.unitName}'`,
+        cure: "A later run may have replaced it; list the runs with `rivet state runs`",
+      },
+    );
+  }
+  return { exportName: place.unitName, uri: destination.uri, verification };
+}
+
+/** 3 when anything is wrong, else 1 when anything could not be checked, else 0. */
+export function validateExitCode(report: ValidateReport): 0 | 1 | 3 {
+  const findings = report.checked.flatMap(({ verification }) => verification.findings);
+  if (findings.some((finding) => severityOf(finding) === "wrong")) return 3;
+  if (report.errors.length > 0 || findings.some((finding) => severityOf(finding) === "unverified")) return 1;
+  return 0;
+}
+
+/** What ends the command when not all is well; null when it is. */
+export function validateFailure(report: ValidateReport): RivetError | null {
+  const code = validateExitCode(report);
+  if (code === 0) return null;
+  const severity = code === 3 ? "wrong" : "unverified";
+  const isGrave = (finding: Finding) => severityOf(finding) === severity;
+  const prefixes = report.checked.filter(({ verification }) => verification.findings.some(isGrave));
+  const findings = prefixes.flatMap(({ verification }) => verification.findings.filter(isGrave));
+  const first = prefixes[0];
+  if (first === undefined) {
+    const { exportName, error } = report.errors[0]!;
+    return new RivetError("RIVET_VALIDATE_UNVERIFIED", error.error, { where: error.where ?? `export '${exportName}'` });
+  }
+  const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
+  return new RivetError(
+    code === 3 ? "RIVET_VALIDATE_FAILED" : "RIVET_VALIDATE_UNVERIFIED",
+    `${describeFinding(findings[0]!)}${more}`,
+    {
+      where: `export '${first.exportName}', ${first.uri}`,
+      ...(code === 3 ? { cure: "Run the export again, or read its chunks anew with `rivet repair`" } : {}),
+    },
+  );
+}

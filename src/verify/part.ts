@@ -1,0 +1,125 @@
+// The files that manifests name, against what lies at the destination: presence and size from one listing, content by the stored digests.
+
+import {
+  checkContent,
+  checkPresence,
+  type Damage,
+  type Destination,
+  type ExpectedObject,
+  type Proof,
+  type StoredObject,
+} from "../destination/mod.ts";
+import type { Manifest, ManifestPart } from "../manifest.ts";
+import type { PartFinding } from "./finding.ts";
+import { messageOf } from "./prefix.ts";
+
+/** A committed part with the manifest that names it. */
+export interface NamedPart {
+  readonly manifest: Manifest;
+  readonly part: ManifestPart;
+}
+
+/** The committed parts of manifests, in their order. */
+export function committedParts(manifests: readonly Manifest[]): NamedPart[] {
+  return manifests.flatMap((manifest) =>
+    manifest.parts.filter((part) => part.status === "committed").map((part) => ({ manifest, part }))
+  );
+}
+
+export interface PartCheck extends NamedPart {
+  /** How the content was proven; null when only presence and size were. */
+  readonly proof: Proof | null;
+  readonly findings: readonly PartFinding[];
+}
+
+/** Requests at once: most of a check is waiting for a store. */
+const CHECKS_AT_ONCE = 8;
+
+/** Checks parts against a listing, and with `content` their bytes at any size. Order is kept; trouble is a finding, never thrown. */
+export async function checkParts(
+  destination: Destination,
+  parts: readonly NamedPart[],
+  objects: ReadonlyMap<string, StoredObject>,
+  content: boolean,
+  signal: AbortSignal,
+): Promise<PartCheck[]> {
+  const holders = new Map<string, string>();
+  for (const { part } of parts) for (const digest of digestsOf(part)) holders.set(digest, part.path);
+  return await mapSome(parts, CHECKS_AT_ONCE, async (named) => {
+    signal.throwIfAborted();
+    return await checkPart(destination, named, objects.get(named.part.path), content, holders);
+  });
+}
+
+function digestsOf(part: ManifestPart): string[] {
+  return [part.content_md5, part.content_crc32c].filter((digest) => digest !== "");
+}
+
+async function checkPart(
+  destination: Destination,
+  named: NamedPart,
+  stored: StoredObject | undefined,
+  content: boolean,
+  holders: ReadonlyMap<string, string>,
+): Promise<PartCheck> {
+  const expected = toExpected(named.part);
+  const found = (damage: Damage) => ({ ...named, proof: null, findings: [toFinding(named, damage, holders)] });
+  const presence = checkPresence(expected, stored);
+  if (presence !== null) return found(presence.damage);
+  if (!content) return { ...named, proof: null, findings: [] };
+  try {
+    const check = await checkContent(destination, expected, stored!);
+    return check.kind === "sound" ? { ...named, proof: check.proof, findings: [] } : found(check.damage);
+  } catch (error) {
+    return {
+      ...named,
+      proof: null,
+      findings: [{ ...nameOf(named), kind: "part_read_error", detail: messageOf(error) }],
+    };
+  }
+}
+
+function toExpected(part: ManifestPart): ExpectedObject {
+  return {
+    key: part.path,
+    size: part.size_bytes,
+    md5: part.content_md5,
+    crc32c: part.content_crc32c,
+    digests: {},
+  };
+}
+
+/** What every finding of a part begins with. */
+export function nameOf({ manifest, part }: NamedPart): { part_id: number; path: string; run_id: string } {
+  return { part_id: part.part_id, path: part.path, run_id: manifest.run_id };
+}
+
+function toFinding(named: NamedPart, damage: Damage, holders: ReadonlyMap<string, string>): PartFinding {
+  const name = nameOf(named);
+  switch (damage.kind) {
+    case "missing":
+      return { ...name, kind: "part_missing" };
+    case "size":
+      return { ...name, kind: "part_size_mismatch", expected: damage.expected, actual: damage.actual };
+    case "content": {
+      const { proof, expected, actual } = damage;
+      const holds = actual === null ? null : holders.get(actual) ?? null;
+      return { ...name, kind: "part_checksum_mismatch", proof, expected, actual, holds };
+    }
+    default: {
+      const never: never = damage;
+      return never;
+    }
+  }
+}
+
+/** Maps with at most `atOnce` promises under way; results in the order of the items. */
+async function mapSome<T, R>(items: readonly T[], atOnce: number, map: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const work = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await map(items[i]!);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
+  return results;
+}
