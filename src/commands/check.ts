@@ -10,8 +10,8 @@ import {
   type AddCommand,
   collectParams,
   type CommandContext,
-  openConfigState,
   readConfigFile,
+  readConfigState,
   selectExports,
 } from "./command.ts";
 
@@ -70,7 +70,7 @@ async function checkCommand(context: CommandContext, flags: CheckFlags): Promise
   ]);
   const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
   const connection = await config.source.resolveConnection();
-  await using state = await openConfigState(context, config.directory, { readOnly: true });
+  await using state = await readConfigState(context, config.directory);
   await using source = await openSource(connection, limits);
   if (source.proxy) context.terminal.err(`warning: ${source.proxy} stands between rivet and the server\n`);
   const failures: RivetError[] = [];

@@ -54,14 +54,16 @@ export async function readConfigFile(
   return config;
 }
 
-/** The state that belongs to a config: `RIVET_STATE_URL`, or the file beside it. */
-export async function openConfigState(
-  context: CommandContext,
-  directory: string,
-  options: { readonly readOnly?: boolean } = {},
-): Promise<State> {
+/** The state that belongs to a config, `RIVET_STATE_URL` or the file beside it, to change something in it. */
+export async function openConfigState(context: CommandContext, directory: string): Promise<State> {
   const { openState } = await import("../state/mod.ts");
-  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory, ...options });
+  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory });
+}
+
+/** The same to look at: one that does not exist is an empty one, and none is made. */
+export async function readConfigState(context: CommandContext, directory: string): Promise<State> {
+  const { openState } = await import("../state/mod.ts");
+  return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory, readOnly: true });
 }
 
 /** All exports, or the named one. */

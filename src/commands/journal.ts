@@ -5,9 +5,9 @@ import type { JournalEntry } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
-  openConfigState,
   parseCount,
   readConfigFile,
+  readConfigState,
   selectExports,
   toJson,
 } from "./command.ts";
@@ -35,7 +35,7 @@ interface Flags {
 async function showJournal(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, {});
   const exports = selectExports(config, flags.export).map((entry) => entry.name);
-  await using state = await openConfigState(context, config.directory);
+  await using state = await readConfigState(context, config.directory);
   const journals = [];
   if (flags.runId === undefined) {
     for (const name of exports) journals.push(...await state.journals(name, flags.last));

@@ -4,9 +4,9 @@ import {
   type AddCommand,
   type CommandContext,
   formatTable,
-  openConfigState,
   parseCount,
   readConfigFile,
+  readConfigState,
   toJson,
 } from "./command.ts";
 
@@ -26,7 +26,7 @@ async function showMetrics(
   flags: { config: string; export?: string | undefined; last: number; json?: true | undefined },
 ): Promise<void> {
   const config = await readConfigFile(context, flags.config, {});
-  await using state = await openConfigState(context, config.directory);
+  await using state = await readConfigState(context, config.directory);
   const filter = flags.export === undefined ? { limit: flags.last } : { exportName: flags.export, limit: flags.last };
   const rows = await state.metrics(filter);
   if (flags.json) return context.terminal.out(toJson(rows));

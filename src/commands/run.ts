@@ -5,13 +5,12 @@ import { type ErrorReport, RivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
 import type { RunContext } from "../run/mod.ts";
-import type { State } from "../state/mod.ts";
+import type { LateState } from "../state/mod.ts";
 import { VERSION } from "../version.ts";
 import {
   type AddCommand,
   collectParams,
   type CommandContext,
-  openConfigState,
   readConfigFile,
   selectExports,
   toJson,
@@ -84,7 +83,11 @@ async function runCommand(context: CommandContext, flags: RunFlags): Promise<voi
   const exports = selectExports(config, flags.export);
   checkStdout(exports, flags);
   await warnOfSharedFolders(context, exports);
-  await using state = await openConfigState(context, config.directory);
+  const { openStateLater } = await import("../state/mod.ts");
+  await using late = await openStateLater({
+    url: context.runtime.env("RIVET_STATE_URL"),
+    directory: config.directory,
+  });
   const { openWatcher } = await import("../report/mod.ts");
   const { terminal, runtime } = context;
   const watcher = openWatcher({
@@ -93,12 +96,12 @@ async function runCommand(context: CommandContext, flags: RunFlags): Promise<voi
     columns: () => terminal.columns(),
     nowMs: () => runtime.monotonic(),
   }, flags.progress);
-  const runContext = await buildRunContext(context, config, state, flags, watcher.events);
+  const runContext = await buildRunContext(context, config, late, flags, watcher.events);
   const { aggregateExitCode, EXPORTS_PARALLEL_MAX, runExports } = await import("../run/mod.ts");
   const several = flags.parallelExports || flags.parallelExportProcesses || config.parallelExports;
   const aggregate = await runExports(runContext, exports, several ? EXPORTS_PARALLEL_MAX : 1);
   watcher.end(aggregate);
-  await writeSummaries(context, state, aggregate, flags);
+  await writeSummaries(context, late, aggregate, flags);
   const code = aggregateExitCode(aggregate);
   context.setExitCode(code);
   const worst = aggregate.per_export.find((summary) => summary.error?.exit_code === code)?.error;
@@ -150,7 +153,7 @@ function checkStdout(exports: readonly Export[], flags: RunFlags): void {
 async function buildRunContext(
   context: CommandContext,
   config: Config,
-  state: State,
+  late: LateState,
   flags: RunFlags,
   events: RunContext["events"],
 ): Promise<RunContext> {
@@ -183,7 +186,8 @@ async function buildRunContext(
     },
     runtime,
     version: VERSION,
-    state,
+    state: late.state,
+    hasState: late.exists,
     events,
     signal,
     core: await compileCore(),
@@ -199,13 +203,13 @@ async function buildRunContext(
 
 async function writeSummaries(
   context: CommandContext,
-  state: State,
+  late: LateState,
   aggregate: AggregateSummary,
   flags: RunFlags,
 ): Promise<void> {
-  if (aggregate.per_export.length > 1) {
+  if (aggregate.per_export.length > 1 && await late.exists()) {
     const { per_export, ...totals } = aggregate;
-    await state.recordAggregate({ ...totals, details_json: JSON.stringify(per_export) });
+    await late.state.recordAggregate({ ...totals, details_json: JSON.stringify(per_export) });
   }
   if (flags.json) context.terminal.out(toJson(aggregate));
   if (flags.summaryOutput === undefined) return;

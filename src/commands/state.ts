@@ -10,6 +10,7 @@ import {
   openConfigState,
   parseCount,
   readConfigFile,
+  readConfigState,
   selectExports,
   toJson,
 } from "./command.ts";
@@ -36,14 +37,23 @@ async function withState<T>(
   context: CommandContext,
   flags: Flags,
   body: (state: State, keys: ExportKey[]) => Promise<T>,
+  open: typeof openConfigState = readConfigState,
 ): Promise<T> {
   const config = await readConfigFile(context, flags.config, {});
   const keys = selectExports(config, flags.export).map((entry) => ({
     exportName: entry.name,
     source: config.source.identity,
   }));
-  await using state = await openConfigState(context, config.directory);
+  await using state = await open(context, config.directory);
   return await body(state, keys);
+}
+
+function changeState<T>(
+  context: CommandContext,
+  flags: Flags,
+  body: (state: State, keys: ExportKey[]) => Promise<T>,
+): Promise<T> {
+  return withState(context, flags, body, openConfigState);
 }
 
 function addShow(parent: Parent, context: CommandContext): void {
@@ -210,7 +220,7 @@ function addResets(parent: Parent, context: CommandContext): void {
     .requiredOption("-c, --config <file>", "config file")
     .requiredOption("-e, --export <name>", "the export")
     .action((flags) =>
-      withState(context, flags, async (state, keys) => {
+      changeState(context, flags, async (state, keys) => {
         await refuseLiveRun(context, state, keys[0]!);
         const was = await state.resetCursor(keys[0]!);
         // An interrupted run would bring its window and its cursor back.
@@ -236,7 +246,7 @@ function addResets(parent: Parent, context: CommandContext): void {
     .requiredOption("-c, --config <file>", "config file")
     .requiredOption("--run-id <id>", "the run")
     .action((flags) =>
-      withState(context, flags, async (state) => {
+      changeState(context, flags, async (state) => {
         const run = await state.run(flags.runId);
         if (run === null) throw new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `There is no run '${flags.runId}'`);
         if (run.status !== "in_progress") {
@@ -307,7 +317,7 @@ async function resetChunks(context: CommandContext, flags: Flags & { failed?: tr
   if ((flags.export === undefined) === (flags.failed === undefined)) {
     throw new RivetError("RIVET_CLI_VALUE_INVALID", "Give either `--export` or `--stuck-checkpoints`");
   }
-  await withState(context, flags, async (state, declared) => {
+  await changeState(context, flags, async (state, declared) => {
     const keys = flags.failed ? declared : await withPartitions(state, declared[0]!);
     for (const key of keys) await refuseLiveRun(context, state, key);
     const given: string[] = [];

@@ -1,5 +1,6 @@
 // Bytes to and from one local file, and what the operating system's refusals mean.
 
+import { access, constants } from "node:fs/promises";
 import { type ErrorCode, type RetryClass, RivetError } from "../errors.ts";
 
 /** Smaller chunks are gathered until a write is worth its system call. */
@@ -45,6 +46,22 @@ export async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using folder = await Deno.open(path, { read: true });
   await folder.sync();
+}
+
+/** Throws what a first write below this folder would throw, as far as it can be known without writing. */
+export async function checkFolder(path: string): Promise<void> {
+  for (let folder = path;; folder = folder.slice(0, Math.max(1, folder.lastIndexOf("/")))) {
+    try {
+      // The blank component makes the system refuse a file that stands where a folder is needed.
+      await access(`${folder}/.`, constants.W_OK | constants.X_OK);
+      return;
+    } catch (error) {
+      // Where the program itself may not look, the write will tell.
+      if (error instanceof Deno.errors.NotCapable) return;
+      const isMissing = (error as { code?: string }).code === "ENOENT";
+      if (!isMissing || folder === "/") throw toWriteError(error, path);
+    }
+  }
 }
 
 /** A file's bytes, or a range of them, read as they are asked for. */

@@ -23,7 +23,7 @@ export {
 } from "./control.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 export { type DestinationNeeds, destinationNeeds } from "./needs.ts";
-export { openDestination, withCredentials } from "./open.ts";
+export { checkWritable, openDestination, withCredentials } from "./open.ts";
 export type { OpenOptions } from "./options.ts";
 export {
   type AzureLocation,

@@ -2,6 +2,7 @@
 
 import type { Destination } from "./destination.ts";
 import { openLocal } from "./local.ts";
+import { checkFolder } from "./local_file.ts";
 import type { OpenOptions } from "./options.ts";
 import { checkLocation, type ResolvedDestination } from "./resolved.ts";
 import { openStdout } from "./stdout.ts";
@@ -27,6 +28,12 @@ export async function openDestination(resolved: ResolvedDestination, options: Op
       return never;
     }
   }
+}
+
+/** Finds out without writing whether a folder can be written; a store says so at its first write. */
+export async function checkWritable(resolved: ResolvedDestination): Promise<void> {
+  checkLocation(resolved);
+  if (resolved.kind === "local") await checkFolder(resolved.path);
 }
 
 /**

@@ -41,12 +41,12 @@ export async function cutChunked(context: CutContext, chunked: ChunkedConfig): P
   if (chunked.byKey !== null) return await cutByKey(context, chunked.byKey, sizeOf(context, chunked), true);
   if (chunked.byDays !== null) return await cutByDays(context, requireColumn(context, chunked), chunked.byDays);
   if (chunked.dense) return await cutDense(context, requireColumn(context, chunked), sizeOf(context, chunked));
+  // A setting that cannot work is refused while the table is small, not on the day that it has grown.
+  const column = chunked.column === null ? null : findRangeColumn(context, chunked.column);
   if (isSmall(context, chunked)) {
     return { strategy: { kind: "whole" }, label: "full-scan", layout: { kind: "whole" }, warnings: [] };
   }
-  if (chunked.column !== null) {
-    return await cutByRange(context, findRangeColumn(context, chunked.column), chunked, true);
-  }
+  if (column !== null) return await cutByRange(context, column, chunked, true);
   return await cutAutomatically(context, chunked);
 }
 

@@ -28,6 +28,8 @@ export interface RunContext {
   readonly runtime: Runtime;
   readonly version: string;
   readonly state: State;
+  /** False before the first run: its first call then makes the state, and what can be refused is refused before. */
+  readonly hasState: () => Promise<boolean>;
   readonly events: EventSink;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;

@@ -23,6 +23,7 @@ import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease } from "./lease.ts";
 import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
+import { rehearse } from "./rehearse.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
 import { runSlices, stemOf } from "./slices.ts";
 import { RunRecorder } from "./recorder.ts";
@@ -90,6 +91,10 @@ async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecord
   const state = memory ?? context.state;
   recorder.useState(state);
   const key: ExportKey = { exportName: unit.name, source: context.config.source.identity };
+  // A plan artifact was made from a source that answered, and its unit is admitted by what the state holds.
+  if (memory === null && unit.sealed === undefined && !await context.hasState()) {
+    await retryPlanning(context, unit, recorder, context.signal, () => rehearse(context, unit, key));
+  }
   const { runtime } = context;
   const newRunId = makeRunId(unit.name, runtime.now(), runtime.pid);
   const holder: Holder = {

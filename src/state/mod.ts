@@ -1,5 +1,6 @@
 // The door of state/.
 
+export { type LateState, openStateLater } from "./late.ts";
 export { openState, type OpenStateOptions, STATE_FILE } from "./open.ts";
 export type {
   CursorDefinition,

@@ -97,6 +97,49 @@ const CASES: Case[] = [
     says: /shop\.db/,
   },
   {
+    name: "a missing SQLite file",
+    yaml: `source: {type: sqlite, path: nope.db}\nexports: [{name: t, table: t, ${LOCAL}}]`,
+    code: "RIVET_SOURCE_CONNECT_FAILED",
+    exit: 1,
+    says: /nope\.db/,
+  },
+  {
+    name: "a source that is no database",
+    yaml: `source: {type: sqlite, path: rivet.yaml}\nexports: [{name: t, table: t, ${LOCAL}}]`,
+    code: "RIVET_SOURCE_CONNECT_FAILED",
+    exit: 1,
+    says: /not a SQLite database/,
+  },
+  {
+    name: "a statement that returns no columns",
+    yaml: `${SQLITE}exports: [{name: t, query: "DELETE FROM t", ${LOCAL}}]`,
+    code: "RIVET_CONFIG_QUERY_COLUMNS_INVALID",
+    exit: 1,
+    says: /no columns/,
+  },
+  {
+    name: "a chunk column that does not exist",
+    yaml: `${SQLITE}exports: [{name: t, table: t, mode: chunked, chunk_column: nope, ${LOCAL}}]`,
+    code: "RIVET_CONFIG_MODE_SETTING_INVALID",
+    exit: 1,
+    says: /nope/,
+  },
+  {
+    name: "two exports of which none can run",
+    yaml: `${SQLITE}exports: [{name: t, table: nope, ${LOCAL}}, {name: u, table: none, ${LOCAL}}]`,
+    code: "RIVET_SOURCE_TABLE_NOT_FOUND",
+    exit: 1,
+    says: /nope/,
+  },
+  {
+    name: "nothing to resume",
+    yaml: `${SQLITE}exports: [{name: t, table: t, ${LOCAL}}]`,
+    code: "RIVET_STATE_CHUNK_RUN_MISSING",
+    exit: 1,
+    says: /--resume/,
+    args: ["--resume"],
+  },
+  {
     name: "stdout with several exports",
     yaml:
       `${SQLITE}exports: [{name: a, table: t, format: csv, destination: {type: stdout}}, {name: b, table: t, ${LOCAL}}]`,
@@ -179,10 +222,8 @@ for (const bad of CASES) {
     assert.match(`${report.error} ${report.where} ${report.cure}`, bad.says);
     assert.ok(report.cure.length > 10, "a cure");
     assert.doesNotMatch(result.stderr, / {4}at |deno:|file:\/\/.*\.ts/, "no stack trace");
-    const left = (await listNames(folder.path)).filter((name) =>
-      !/^(shop\.db|rivet\.yaml|\.rivet_state\.db.*)$/.test(name)
-    );
-    assert.deepEqual(left, []);
+    const left = (await listNames(folder.path)).filter((name) => !/^(shop\.db|rivet\.yaml)$/.test(name));
+    assert.deepEqual(left, [], "not even a state file");
   });
 }
 

@@ -63,6 +63,7 @@ export async function runEngine(given: EngineOptions): Promise<AggregateSummary>
     runtime,
     version: "test",
     state,
+    hasState: () => Promise.resolve(true),
     events: given.onEvent ?? (() => {}),
     signal: given.signal ?? new AbortController().signal,
     core: await compileCore(),
