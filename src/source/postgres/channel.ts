@@ -34,7 +34,8 @@ export async function openChannel(server: ServerConnection, signal: AbortSignal)
       : await startNodeTls(conn, server.host, server.tls);
   } catch (error) {
     close(conn);
-    throw error instanceof RivetError && !signal.aborted ? error : translateTls(error, where, signal);
+    if (error instanceof RivetError && !signal.aborted) throw error;
+    throw translateTls(error, where, signal, (server.tls?.ca ?? null) !== null);
   } finally {
     signal.removeEventListener("abort", stop);
   }

@@ -65,8 +65,8 @@ export function translateDial(error: unknown, where: string, signal: AbortSignal
   });
 }
 
-/** A TLS handshake that failed. A certificate that is refused stays refused. */
-export function translateTls(error: unknown, where: string, signal: AbortSignal): RivetError {
+/** A TLS handshake that failed. A certificate that is refused stays refused. `hasCa`: an authority was given. */
+export function translateTls(error: unknown, where: string, signal: AbortSignal, hasCa: boolean): RivetError {
   if (signal.aborted) return timedOut(where, error);
   const code = systemCode(error);
   const lost = (code !== null && TRANSIENT.has(code)) || error instanceof Deno.errors.UnexpectedEof;
@@ -74,8 +74,9 @@ export function translateTls(error: unknown, where: string, signal: AbortSignal)
     where,
     cause: error,
     ...(lost ? { retry: "reconnect" as const } : {
-      cure:
-        "Compare `source.tls.ca_file` and the host name with the server's certificate; `mode: verify-ca` leaves out the name",
+      cure: hasCa
+        ? "Compare `source.tls.ca_file` and the host name with the server's certificate; `mode: verify-ca` leaves out the name"
+        : "Name the certificate authority of a private certificate in `source.tls.ca_file`, and connect by the host name that it carries",
     }),
   });
 }

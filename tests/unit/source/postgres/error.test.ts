@@ -59,6 +59,12 @@ Deno.test("a busy server may be asked again later, a refused password may not", 
   }
 });
 
+Deno.test("a certificate that is refused sends to ca_file where none was given", () => {
+  const error = new Deno.errors.InvalidData("UnknownIssuer");
+  assert.match(translateTls(error, "w", never, false).cure, /^Name .* `source\.tls\.ca_file`/);
+  assert.match(translateTls(error, "w", never, true).cure, /^Compare `source\.tls\.ca_file`/);
+});
+
 Deno.test("codes of the system are no SQLSTATE", () => {
   for (const code of ["EPIPE", "ECONNRESET", "ERR_X", "28P0", "28P012", "abcde"]) {
     assert.equal(isServerError(Object.assign(new Error("x"), { code })), false, code);
@@ -72,8 +78,8 @@ Deno.test("codes of the system are no SQLSTATE", () => {
 Deno.test("a network that fails may be tried again, a certificate that is refused may not", () => {
   const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
   assert.equal(translateDial(refused, "w", never).retry, "reconnect");
-  assert.equal(translateTls(new Deno.errors.InvalidData("UnknownIssuer"), "w", never).retry, "never");
-  assert.equal(translateTls(new Deno.errors.UnexpectedEof("eof"), "w", never).retry, "reconnect");
+  assert.equal(translateTls(new Deno.errors.InvalidData("UnknownIssuer"), "w", never, true).retry, "never");
+  assert.equal(translateTls(new Deno.errors.UnexpectedEof("eof"), "w", never, true).retry, "reconnect");
   assert.equal(translateDial(new Error("x"), "w", AbortSignal.abort()).retry, "reconnect");
   const files = Object.assign(new Error("too many"), { code: "EMFILE" });
   assert.equal(translateDial(files, "w", never).code, "RIVET_SOURCE_RUNTIME_UNAVAILABLE");
