@@ -1,14 +1,17 @@
-// The benchmarks: `deno task bench pg`, `deno task bench mysql`, each with its own options.
+// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, each with its own options.
 
 const [name = "", ...args] = Deno.args;
 switch (name) {
   case "pg":
     await (await import("./pg.ts")).main(args);
     break;
+  case "pg-many":
+    await (await import("./pg_many.ts")).main(args);
+    break;
   case "mysql":
     await (await import("./mysql.ts")).main(args);
     break;
   default:
-    console.error("Usage: deno task bench pg | mysql [options]");
+    console.error("Usage: deno task bench pg | pg-many | mysql [options]");
     Deno.exit(1);
 }

@@ -74,6 +74,26 @@ export async function readBounds(
   extra: readonly Predicate[] = [],
 ): Promise<Bounds> {
   const { engine } = context.source;
+  const [min, max] = hasAggregates(engine, column)
+    ? await readAggregates(context, column, extra)
+    : [await readEnd(context, column, extra, "ASC"), await readEnd(context, column, extra, "DESC")];
+  if ((min === null) !== (max === null)) throw unreadable(context, column, `${min} … ${max}`);
+  return { min, max };
+}
+
+/** PostgreSQL orders types for which it has no min and max: uuid, bytea before 18, bool, bit, macaddr, ranges. */
+function hasAggregates(engine: Engine, { type, nativeType }: KeyColumn): boolean {
+  if (engine !== "postgres") return true;
+  if (type.kind === "string") return /^(text|character|numeric|inet|money)\b/.test(nativeType);
+  return !["uuid", "binary", "bool", "json", "list"].includes(type.kind);
+}
+
+async function readAggregates(
+  context: KeyContext,
+  column: KeyColumn,
+  extra: readonly Predicate[],
+): Promise<[string | null, string | null]> {
+  const { engine } = context.source;
   const key = keyExpression(engine, column);
   const text = (aggregate: string) => textExpression(engine, aggregate, column.type);
   const rows = await context.source.rows(
@@ -81,9 +101,23 @@ export async function readBounds(
       buildWhere(engine, [...context.filters, ...extra])
     }`,
   );
-  const [min, max] = rows[0] ?? [null, null];
-  if ((min === null) !== (max === null)) throw unreadable(context, column, `${min} … ${max}`);
-  return { min: min ?? null, max: max ?? null };
+  return [rows[0]?.[0] ?? null, rows[0]?.[1] ?? null];
+}
+
+/** The first or last key in the server's order, which an index gives at once. */
+async function readEnd(
+  context: KeyContext,
+  column: KeyColumn,
+  extra: readonly Predicate[],
+  order: "ASC" | "DESC",
+): Promise<string | null> {
+  const { engine } = context.source;
+  const key = keyExpression(engine, column);
+  const where = buildWhere(engine, [...context.filters, ...extra, { kind: "not_null", column }]);
+  const select = `SELECT ${textExpression(engine, key, column.type)} FROM ${
+    buildFrom(engine, context.query)
+  }${where} ORDER BY ${key} ${order}`;
+  return (await context.source.rows(limitOne(engine, select, 0)))[0]?.[0] ?? null;
 }
 
 /** Bounds of an integer column. */

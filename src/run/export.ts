@@ -21,7 +21,7 @@ import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts
 import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
-import { keepLease } from "./lease.ts";
+import { keepLease, whileHeld } from "./lease.ts";
 import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
 import { rehearse } from "./rehearse.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
@@ -41,6 +41,8 @@ export interface Run {
   readonly recorder: RunRecorder;
   readonly signal: AbortSignal;
   readonly resumed: boolean;
+  /** 0 for the process that began the run. */
+  readonly takeovers: number;
   readonly picture: Picture;
 }
 
@@ -49,6 +51,8 @@ export interface Picture {
   source: Source;
   token: string | null;
   consistency: Consistency;
+  /** The level as the state has it; brought up to date before a part is committed. */
+  recorded: Consistency;
 }
 
 /** What a run's intent remembers besides its slices. */
@@ -190,15 +194,17 @@ async function beginRun(
   const progress = { cursor: await state.cursor(key), run: stored, asPlanned };
   const task = await buildTask(planContext, unit, key, progress, before);
   await recorder.checkSchema(task, unit.sealed?.columns ?? null);
-  const destination = await context.openDestination(task.destination);
+  const opened = await context.openDestination(task.destination);
+  const destination = whileHeld(opened, state, lease, context.leaseTtlMs);
   try {
     for (const message of task.warnings) recorder.warn("plan", message);
     if (source.proxy) recorder.warn("source", `${source.proxy} stands between rivet and the server`);
     const runId = stored?.runId ?? newRunId;
     const common = { context, state, task, runId, lease, destination, recorder, signal };
-    const picture: Picture = { source, token, consistency: levelOf(source, token, task.lanes) };
+    const level = levelOf(source, token, task.lanes);
+    const picture: Picture = { source, token, consistency: level, recorded: stored?.consistency ?? level };
     if (stored !== null) {
-      return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true }, stored);
+      return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true, takeovers: 0 }, stored);
     }
     if (context.options.skipComplete && await isComplete(destination)) {
       recorder.succeed(`'${destination.uri}' is complete`);
@@ -207,6 +213,7 @@ async function beginRun(
     }
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, key, destination);
+    await removeStrays(state, key, destination);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {
       runId,
@@ -222,11 +229,17 @@ async function beginRun(
       rivetVersion: context.version,
     };
     await state.beginRun(intent, task.slices.map(toSliceIntent), lease);
-    return { ...common, picture, startedAt, resumed: false, slices: task.slices };
+    return { ...common, picture, startedAt, resumed: false, takeovers: 0, slices: task.slices };
   } catch (error) {
     await destination[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+const LEVELS: readonly Consistency[] = ["none", "slice", "snapshot"];
+
+function worst(...levels: readonly Consistency[]): Consistency {
+  return LEVELS[Math.min(...levels.map((level) => LEVELS.indexOf(level)))]!;
 }
 
 /** Several lanes see one moment only where they share a picture. */
@@ -251,7 +264,7 @@ function toIntent(task: Task, exportedAtUs: number, mark: Mark | null): Intent {
 /** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
 async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
   const { state, lease, destination, runId } = run;
-  await state.resumeRun(runId, lease);
+  const takeovers = await state.resumeRun(runId, lease);
   const storedSlices = await state.slices(runId);
   const slices = storedSlices.map(fromSliceIntent);
   const open = storedSlices.filter((slice) => slice.status !== "completed").length;
@@ -275,11 +288,11 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
       again.add(index);
       kept.delete(index);
     }
-    if (kept.size > 0) run.picture.consistency = "slice";
+    if (kept.size > 0) run.picture.consistency = worst(run.picture.consistency, stored.consistency, "slice");
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   await destination.sweep((key) => key.startsWith(stemOf(run.task.name, runId)));
-  return { ...run, task: { ...run.task, lanes }, slices };
+  return { ...run, task: { ...run.task, lanes }, slices, takeovers };
 }
 
 /** Runs looked at when a new one begins; older ones were cleared by the runs in between. */
@@ -305,6 +318,24 @@ async function removeAbandoned(state: State, key: ExportKey, destination: Destin
     }
     await destination.sweep((name) => name.startsWith(stem));
     await state.forgetAbandonedParts(runId);
+  }
+}
+
+const DATA_FILE = /^(?:_[^/]+)?\.(?:parquet|csv|csv\.gz|csv\.zst)$/;
+
+/** What a process still sent after it had lost the last run to another one: files under that run's name that nobody recorded. */
+async function removeStrays(state: State, key: ExportKey, destination: Destination): Promise<void> {
+  const last = await state.latestRun(key, "completed");
+  if (last === null || last.destinationUri !== destination.uri) return;
+  const manifest = await readManifest(destination, runManifestKey(last.runId)).catch(() => null);
+  if (manifest === null) return;
+  const known = new Set([
+    ...manifest.parts.map((part) => part.path),
+    ...(await state.parts(last.runId)).map((part) => part.fileName),
+  ]);
+  const stem = stemOf(key.exportName, last.runId);
+  for await (const stored of destination.list(stem)) {
+    if (DATA_FILE.test(stored.key.slice(stem.length)) && !known.has(stored.key)) await destination.remove(stored.key);
   }
 }
 

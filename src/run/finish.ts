@@ -120,11 +120,6 @@ async function publishRun(
   if (rows === 0 && (!task.complete || task.export.skipEmpty)) return;
   run.signal.throwIfAborted();
   const manifest = await manifestOf(run, slices, parts, "success", count);
-  if (!await run.state.renewLease(run.lease, run.context.leaseTtlMs)) {
-    throw new RivetError("RIVET_STATE_LEASE_LOST", "Another process took this export over", {
-      where: `export '${task.name}'`,
-    });
-  }
   await publish(run.destination, manifest, task.complete, run.signal);
 }
 

@@ -1,5 +1,6 @@
 // The lease of an export: taken before anything is read, renewed while the run lives, checked again at every commit by the state.
 
+import type { Destination } from "../destination/mod.ts";
 import { RivetError } from "../errors.ts";
 import type { EventSink } from "../report/mod.ts";
 import type { Runtime } from "../runtime.ts";
@@ -71,6 +72,40 @@ function keep(state: State, lease: Lease, ttlMs: number): KeptLease {
       await renewing;
       await state.releaseLease(lease);
     },
+  };
+}
+
+/**
+ * The destination as the holder of a lease sees it: each change asks first whether the lease is still held. A process that was stopped
+ * for longer than its lease lives must not touch what its successor made, and it cannot know that it was stopped.
+ */
+export function whileHeld(destination: Destination, state: State, lease: Lease, ttlMs: number): Destination {
+  const hold = async () => {
+    if (!await state.renewLease(lease, ttlMs)) throw leaseLost(lease);
+  };
+  return {
+    capabilities: destination.capabilities,
+    uri: destination.uri,
+    put: async (key, body, options) => {
+      await hold();
+      return await destination.put(key, body, options);
+    },
+    get: (key, range) => destination.get(key, range),
+    stat: (key) => destination.stat(key),
+    list: (prefix) => destination.list(prefix),
+    remove: async (key) => {
+      await hold();
+      await destination.remove(key);
+    },
+    quarantine: async (key, runId) => {
+      await hold();
+      await destination.quarantine(key, runId);
+    },
+    sweep: async (owns) => {
+      await hold();
+      return await destination.sweep(owns);
+    },
+    [Symbol.asyncDispose]: () => destination[Symbol.asyncDispose](),
   };
 }
 

@@ -13,8 +13,10 @@ export interface SliceRequest {
   readonly sql: string;
   readonly columns: readonly ColumnSpec[];
   readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
-  /** Key of the first file without its extension; further ones get `_p<k>`. */
+  /** Key of the first file without its extension; a run that was taken over adds `_r<takeover>`, further files `_p<k>`. */
   readonly keyStem: string;
+  /** Absent = 0, the process that began the run. */
+  readonly takeover?: number;
   readonly extension: string;
   readonly contentType: string;
   /** A slice without rows still makes one file, holding the columns. */
@@ -117,7 +119,7 @@ function checkCounts(report: ReadReport, observations: SliceObservations, parts:
   );
 }
 
-/** An earlier attempt may have made more files than this one. */
+/** An earlier attempt may have made more files than this one, or other ones before the run was taken over. */
 async function removeLeftovers(
   destination: Destination,
   request: SliceRequest,
@@ -130,13 +132,16 @@ async function removeLeftovers(
 }
 
 function isKeyOf(request: SliceRequest, key: string): boolean {
-  const rest = key.slice(request.keyStem.length);
-  return key.startsWith(request.keyStem) && rest.endsWith(request.extension) &&
-    /^(_p\d+)?$/.test(rest.slice(0, rest.length - request.extension.length));
+  if (!key.startsWith(request.keyStem) || !key.endsWith(request.extension)) return false;
+  const name = /^(?:_r(\d+))?(?:_p\d+)?$/.exec(key.slice(request.keyStem.length, -request.extension.length));
+  // Whoever took the run over from this process has names of its own, which are not this process's to remove.
+  return name !== null && Number(name[1] ?? 0) <= (request.takeover ?? 0);
 }
 
-export function partKey(request: Pick<SliceRequest, "keyStem" | "extension">, index: number): string {
-  return index === 0 ? request.keyStem + request.extension : `${request.keyStem}_p${index}${request.extension}`;
+/** Two processes never write one key: what a stalled one still sends after its run was taken over hits no committed file. */
+export function partKey(request: Pick<SliceRequest, "keyStem" | "extension" | "takeover">, index: number): string {
+  const { keyStem, extension, takeover = 0 } = request;
+  return `${keyStem}${takeover === 0 ? "" : `_r${takeover}`}${index === 0 ? "" : `_p${index}`}${extension}`;
 }
 
 /** A file on its way to the destination; its observations come with its last byte. */

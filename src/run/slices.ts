@@ -91,7 +91,7 @@ async function runOne(
   for (let attempt = claimed.attempts;; attempt++) {
     recorder.sliceStarted(slice, attempt);
     try {
-      const request = toRequest(task, slice, template, run.resumed || attempt > 1);
+      const request = { ...toRequest(task, slice, template, run.resumed || attempt > 1), takeover: run.takeovers };
       const result = await (await lane.open()).run(request, signal, (progress) => recorder.progress(slice, progress));
       const createdAt = new Date(run.context.runtime.now()).toISOString();
       const parts = result.parts.map((part) => ({
@@ -102,6 +102,7 @@ async function runOne(
         createdAt,
       }));
       const format = { format: task.export.format.kind, compression: task.export.format.codec };
+      await recordConsistency(run);
       await state.commitSlice(
         run.runId,
         { index: slice.index, attempt, parts, observations: result.observations },
@@ -132,6 +133,14 @@ async function runOne(
       await run.context.runtime.sleep(delay, signal);
     }
   }
+}
+
+/** Before a part is committed: whoever finishes the run after a crash must not promise more than its parts hold. */
+async function recordConsistency({ picture, state, runId, lease }: Run): Promise<void> {
+  const level = picture.consistency;
+  if (picture.recorded === level) return;
+  await state.setConsistency(runId, level, lease);
+  picture.recorded = level;
 }
 
 /** Adds which export it was, where the thrower could not know. */

@@ -98,6 +98,11 @@ export const MIGRATIONS: readonly Migration[] = [
         total_rows {int}, total_files {int}, total_bytes {int}, total_bytes_read {int}, details_json TEXT)`,
     ],
   },
+  {
+    version: VERSION_MIN + 1,
+    // How often a run was taken up again: what a process writes for a run carries it, so that no two processes write one object.
+    statements: ["ALTER TABLE chunk_run ADD COLUMN takeovers {int} NOT NULL DEFAULT 0"],
+  },
 ];
 
 /** Every table that holds what must survive, in an order in which they can be copied. */

@@ -3,7 +3,7 @@
 import { RivetError } from "../errors.ts";
 import { count, type Db, first, type Row, type Sql, type SqlValue, text } from "./db.ts";
 import { compileJournal, reopenJournal } from "./journal.ts";
-import { assertLease, assertSameKey, nameRun, runGone } from "./lease.ts";
+import { assertLease, assertRunning, assertSameKey, nameRun, runGone } from "./lease.ts";
 import { countedTotals } from "./ledger.ts";
 import { beginMetric, putMetric, setRunningTotals } from "./metrics.ts";
 import { insertSlices } from "./slices.ts";
@@ -102,11 +102,11 @@ async function insertRun(sql: Sql, intent: RunIntent, now: string): Promise<void
   );
 }
 
-export async function resumeRun(db: Db, now: string, runId: string, lease: Lease): Promise<void> {
-  await db.transaction(async (sql) => {
+export async function resumeRun(db: Db, now: string, runId: string, lease: Lease): Promise<number> {
+  return await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const changed = await sql.run(
-      "UPDATE chunk_run SET status = 'in_progress', updated_at = ? WHERE run_id = ? AND resumable = 1 AND export_name = ? AND source = ?",
+      "UPDATE chunk_run SET status = 'in_progress', takeovers = takeovers + 1, updated_at = ? WHERE run_id = ? AND resumable = 1 AND export_name = ? AND source = ?",
       [now, runId, lease.key.exportName, lease.key.source],
     );
     if (changed === 0) throw runGone(runId, lease.key);
@@ -117,8 +117,22 @@ export async function resumeRun(db: Db, now: string, runId: string, lease: Lease
     );
     await nameRun(sql, lease, runId);
     await reopenJournal(sql, runId);
-    await beginMetric(sql, (await findRun(sql, runId))!);
+    const run = (await findRun(sql, runId))!;
+    await beginMetric(sql, run);
     await setRunningTotals(sql, runId, await countedTotals(sql, runId));
+    return run.takeovers;
+  });
+}
+
+export async function setConsistency(
+  db: Db,
+  runId: string,
+  level: RunIntent["consistency"],
+  lease: Lease,
+): Promise<void> {
+  await db.transaction(async (sql) => {
+    await assertRunning(sql, runId, lease);
+    await sql.run("UPDATE chunk_run SET consistency = ? WHERE run_id = ?", [level, runId]);
   });
 }
 
@@ -203,6 +217,7 @@ function toRun(row: Row): StoredRun {
     planJson: text(row, "plan_json"),
     rivetVersion: text(row, "rivet_version"),
     status: text(row, "status") as RunStatus,
+    takeovers: count(row, "takeovers"),
     updatedAt: text(row, "updated_at"),
   };
 }

@@ -74,6 +74,8 @@ export interface RunIntent {
 
 export interface StoredRun extends RunIntent {
   readonly status: RunStatus;
+  /** How often it was resumed. */
+  readonly takeovers: number;
   readonly updatedAt: string;
 }
 
@@ -192,8 +194,10 @@ export interface State extends AsyncDisposable {
 
   /** Records the run and all its slices together, or nothing. RIVET_STATE_CHUNK_RUN_UNFINISHED while the export has an open run. */
   beginRun(intent: RunIntent, slices: Iterable<SliceIntent>, lease: Lease): Promise<void>;
-  /** Takes an open run over: running and failed slices become pending again, attempts start anew. */
-  resumeRun(runId: string, lease: Lease): Promise<void>;
+  /** Takes an open run over: running and failed slices become pending again, attempts start anew. Returns its new `takeovers`. */
+  resumeRun(runId: string, lease: Lease): Promise<number>;
+  /** What the parts committed so far and from now on are to each other, for whoever finishes the run. */
+  setConsistency(runId: string, level: RunIntent["consistency"], lease: Lease): Promise<void>;
   slices(runId: string): Promise<StoredSlice[]>;
   parts(runId: string): Promise<StoredPart[]>;
   /** The lowest pending slice, or a failed one with attempts left, now running; null when there is none. Safe between processes. */

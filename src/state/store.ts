@@ -31,6 +31,7 @@ export function makeState(db: Db, nowMs: () => number): State {
 
     beginRun: (intent, planned, lease) => runs.beginRun(db, now(), intent, planned, lease),
     resumeRun: (runId, lease) => runs.resumeRun(db, now(), runId, lease),
+    setConsistency: (runId, level, lease) => runs.setConsistency(db, runId, level, lease),
     slices: (runId) => slices.listSlices(db, runId),
     parts: (runId) => listParts(db, runId),
     claimSlice: (runId, lease) => slices.claimSlice(db, now(), runId, lease),

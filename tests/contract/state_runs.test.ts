@@ -28,7 +28,8 @@ each("a run and its slices are stored as they were given", async (place) => {
   const lease = await mustTake(state);
   const intent = intentOf("r1");
   await state.beginRun(intent, slicesOf(3), lease);
-  const { status, updatedAt, ...stored } = (await state.openRun(KEY))!;
+  const { status, updatedAt, takeovers, ...stored } = (await state.openRun(KEY))!;
+  assert.equal(takeovers, 0);
   assert.deepEqual(stored, intent);
   assert.equal(status, "in_progress");
   assert.ok(!Number.isNaN(Date.parse(updatedAt)));
@@ -363,3 +364,18 @@ each("every write leaves all or nothing, whichever of its statements fails", asy
 function stable(text: string): string {
   return text.replaceAll(/\\"id\\":\d+/g, "");
 }
+
+each("a run that is taken up again counts how often, and keeps the consistency it was given", async (place) => {
+  await using state = await place.open();
+  const lease = await mustTake(state);
+  await state.beginRun(intentOf("r1"), slicesOf(2), lease);
+  for (const takeover of [1, 2, 3]) {
+    assert.equal(await state.resumeRun("r1", lease), takeover);
+    assert.equal((await state.run("r1"))?.takeovers, takeover);
+  }
+  await state.setConsistency("r1", "slice", lease);
+  assert.equal((await state.openRun(KEY))?.consistency, "slice");
+  await state.releaseLease(lease);
+  await assert.rejects(() => state.setConsistency("r1", "snapshot", lease), { code: "RIVET_STATE_LEASE_LOST" });
+  assert.equal((await state.openRun(KEY))?.consistency, "slice");
+});

@@ -3,11 +3,19 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import type { RunEvent } from "../../src/report/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { Faults } from "../support/faults.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
-import { findUntracked, listNames, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
-import { openState } from "../../src/state/mod.ts";
+import {
+  findUntracked,
+  listNames,
+  readManifestFile,
+  readThroughAllManifests,
+  readThroughManifest,
+  type Row,
+} from "../support/reader.ts";
+import { openState, type StoredRun } from "../../src/state/mod.ts";
 
 const ROWS = 60;
 
@@ -68,6 +76,14 @@ async function killAfter(configPath: string, chunks: number): Promise<void> {
   }).catch(() => {});
 }
 
+/** Kills a run when all its chunks are committed. */
+async function killBeforePublishing(configPath: string): Promise<void> {
+  const faults = new Faults(0, "kill");
+  const onEvent = (event: RunEvent) => faults.dead ||= event.kind === "validated";
+  await runEngine({ configPath, faults, options: { validate: true }, onEvent }).catch(() => {});
+  assert.ok(faults.dead, "the run came to its end");
+}
+
 async function withKilledRun(
   chunks: number,
   body: (folder: string, configPath: string) => Promise<void>,
@@ -75,7 +91,7 @@ async function withKilledRun(
   await using folder = await temporaryFolder(inMemory());
   fill(folder.path);
   const configPath = await writeConfig(folder.path, RANGE);
-  await killAfter(configPath, chunks);
+  if (chunks > 0) await killAfter(configPath, chunks);
   await body(folder.path, configPath);
 }
 
@@ -95,11 +111,40 @@ async function firstPart(folder: string): Promise<string> {
 
 Deno.test("a killed run is finished under its own id and names", async () => {
   await withKilledRun(1, async (folder, configPath) => {
-    const before = await firstPart(folder);
+    const before = await storedRuns(folder);
     const result = await runEngine({ configPath });
     assert.equal(result.per_export[0]?.resumed, true);
     assert.deepEqual(ids(await readThroughManifest(join(folder, "out"))), sourceIds(folder));
-    assert.equal(await firstPart(folder), before);
+    const after = await storedRuns(folder);
+    assert.deepEqual(after.map((run) => run.runId), before.map((run) => run.runId));
+    assert.ok((await listNames(join(folder, "out"))).includes(`manifest-${before[0]!.runId}.json`));
+  });
+});
+
+async function storedRuns(folder: string): Promise<StoredRun[]> {
+  await using state = await openState({ url: undefined, directory: folder });
+  return await state.runs({ limit: 100 });
+}
+
+Deno.test("a run whose chunks are of two pictures never says that they are of one, however often it is killed", async () => {
+  await withKilledRun(2, async (folder, configPath) => {
+    assert.deepEqual((await storedRuns(folder)).map((run) => run.consistency), ["snapshot"]);
+    // The second part is read in a new picture, and the process dies when everything is read and nothing published.
+    await killBeforePublishing(configPath);
+    const last = (await runEngine({ configPath })).per_export[0]!;
+    assert.deepEqual([last.status, last.resumed, last.consistency], ["success", true, "slice"]);
+    assert.equal((await readManifestFile(join(folder, "out")))?.source.extraction.consistency, "slice");
+  });
+});
+
+Deno.test("a run that was read whole before it was killed keeps the picture it was read in", async () => {
+  await withKilledRun(0, async (folder, configPath) => {
+    await killBeforePublishing(configPath);
+    change(folder, "UPDATE t SET body = 'changed since'");
+    const last = (await runEngine({ configPath })).per_export[0]!;
+    assert.deepEqual([last.status, last.resumed, last.consistency], ["success", true, "snapshot"]);
+    const rows = await readThroughManifest(join(folder, "out"));
+    assert.ok(rows.every((row) => String(row["body"]).startsWith("row ")));
   });
 });
 
