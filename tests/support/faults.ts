@@ -18,6 +18,9 @@ export class Faults {
   /** The fault comes at effect number `at`, from 1; 0 = never. */
   constructor(private readonly at: number, private readonly kind: FaultKind) {}
 
+  /** Called before each effect, also before those that no fault strikes: a process that stands still here is stalled. */
+  pause(_name: string): Promise<void> | void {}
+
   /** One effect, or the moment after one. */
   point(name: string): void {
     if (this.dead) throw new Killed("dead");
@@ -39,7 +42,7 @@ export class Faults {
 
 type Method = (...args: never[]) => unknown;
 
-/** The same object with a point before and after every asynchronous method, except the named ones. */
+/** The same object with a point before and after every asynchronous method; at the quiet ones a process can only stall. */
 export function withFaults<T extends object>(
   target: T,
   label: string,
@@ -53,9 +56,10 @@ export function withFaults<T extends object>(
       const method = (value as Method).bind(object) as (...args: unknown[]) => unknown;
       if (typeof name === "symbol") return async () => await method();
       if (quiet.includes(name)) {
-        return (...args: unknown[]) => {
+        return async (...args: unknown[]) => {
+          await faults.pause(`${label}.${name}`);
           if (faults.dead) throw new Killed("dead");
-          return method(...args);
+          return await method(...args);
         };
       }
       if (name === "list") {
@@ -63,6 +67,7 @@ export function withFaults<T extends object>(
           listWithFaults(method(...args) as AsyncIterable<unknown>, `${label}.list`, faults);
       }
       return async (...args: unknown[]) => {
+        await faults.pause(`${label}.${name}`);
         faults.point(`${label}.${name} before`);
         const result = await method(...args);
         faults.point(`${label}.${name} after`);
