@@ -15,5 +15,7 @@ export type {
   Tuning,
   WebhookConfig,
 } from "./resolved.ts";
-export { readConfig, type ReadConfigOptions } from "./parse.ts";
+export { readConfig, type ReadConfigOptions, readSealedConfig } from "./parse.ts";
+export type { SealedConfig } from "./seal.ts";
+export { annotateWaves, type WaveNote } from "./annotate.ts";
 export { buildConfigReference, buildJsonSchema } from "./schema.ts";

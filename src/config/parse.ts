@@ -13,6 +13,7 @@ import { checkRefused } from "./refused.ts";
 import { checkFeatures } from "./features.ts";
 import type { Config, Export } from "./resolved.ts";
 import { checkRules } from "./rules.ts";
+import { type SealedConfig, sealText } from "./seal.ts";
 import type { RawConfig } from "./shape.ts";
 import { readText } from "./text.ts";
 import { parseYaml } from "./yaml.ts";
@@ -25,19 +26,52 @@ export interface ReadConfigOptions {
 
 /** Reads and checks a config. Secrets are not read yet. Throws the codes `RIVET_CONFIG_…`. */
 export async function readConfig(path: string, options: ReadConfigOptions): Promise<Config> {
+  return await parseConfig(path, await readText(path), null, options);
+}
+
+/** A config as a plan artifact holds it; `path` is where it stood, and nothing is read from there. */
+export async function readSealedConfig(
+  path: string,
+  sealed: SealedConfig,
+  options: ReadConfigOptions,
+): Promise<Config> {
+  return await parseConfig(path, sealed.text, sealed.queryFiles, options);
+}
+
+async function parseConfig(
+  path: string,
+  text: string,
+  queryFiles: Reading["queryFiles"],
+  options: ReadConfigOptions,
+): Promise<Config> {
   const { params, runtime } = options;
-  const text = await readText(path);
   const filled = fillIn(text, { params, runtime, file: path });
   try {
-    const config = await toConfig(path, filled, options);
+    const config = await toConfig(path, filled, queryFiles, options);
     const unused = unusedParameters(params, text, config.exports);
-    return { ...config, warnings: [...unused, ...config.warnings.map(filled.hide)] };
+    return {
+      ...config,
+      warnings: [...unused, ...config.warnings.map(filled.hide)],
+      hide: filled.hide,
+      seal: () => ({ ...sealText(text, filled), queryFiles: templatesOf(config.exports) }),
+    };
   } catch (error) {
     throw error instanceof RivetError ? hideValues(error, filled) : error;
   }
 }
 
-async function toConfig(path: string, filled: Filled, { params, runtime }: ReadConfigOptions): Promise<Config> {
+function templatesOf(exports: readonly Export[]): Record<string, string> {
+  return Object.fromEntries(
+    exports.flatMap(({ from }) => from.kind === "query" && from.file !== null ? [[from.file, from.template]] : []),
+  );
+}
+
+async function toConfig(
+  path: string,
+  filled: Filled,
+  queryFiles: Reading["queryFiles"],
+  { params, runtime }: ReadConfigOptions,
+): Promise<Omit<Config, "hide" | "seal">> {
   const absolute = resolve(path);
   const directory = dirname(absolute);
   const parsed = parseYaml(filled);
@@ -46,7 +80,7 @@ async function toConfig(path: string, filled: Filled, { params, runtime }: ReadC
   checkMisplacedTuning(parsed);
   const raw = checkShape(parsed);
   const warnings = checkRules(raw, parsed);
-  const reading: Reading = { file: path, directory, params, runtime, parsed, warnings };
+  const reading: Reading = { file: path, directory, params, runtime, parsed, warnings, queryFiles };
   await checkCredentialFiles(raw, reading);
   const source = buildSource(raw.source, { ...reading, fill: (secret) => fillText(secret, path, reading) });
   const exports = [];

@@ -26,7 +26,8 @@ export async function toQuery(raw: RawExport, index: number, reading: Reading): 
   }
   const file = raw.query_file!;
   const where = reading.parsed.where(["exports", index, "query_file"]);
-  const template = trimQuery(await readQueryFile(file, reading.directory, where));
+  const kept = reading.queryFiles?.[file];
+  const template = trimQuery(kept ?? await readQueryFile(file, reading.directory, where));
   if (template === "") throw refuse(`\`query_file\` is empty: '${file}'`, "Write a SELECT into the file", where);
   return { kind: "query", text: trimQuery(fillText(template, file, reading)), template, file };
 }

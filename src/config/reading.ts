@@ -12,6 +12,8 @@ export interface Reading {
   readonly runtime: Runtime;
   readonly parsed: Parsed;
   readonly warnings: string[];
+  /** Templates of the query files, where they are not to be read from the config's folder. */
+  readonly queryFiles: Readonly<Record<string, string>> | null;
 }
 
 /** `${name}` in a text that the config refers to. */

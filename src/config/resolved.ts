@@ -2,6 +2,7 @@
 
 import type { Engine, SourceConnection } from "../source/mod.ts";
 import type { LogicalType } from "../types/mod.ts";
+import type { SealedConfig } from "./seal.ts";
 
 export interface Config {
   /** Absolute path of the file. */
@@ -14,6 +15,10 @@ export interface Config {
   readonly parallelExports: boolean;
   /** Said once on stderr: plaintext passwords, unused parameters, overridden settings. */
   readonly warnings: readonly string[];
+  /** A text with every value that was filled in turned back into its `${name}`. */
+  readonly hide: (text: string) => string;
+  /** What a plan artifact may hold of the config. */
+  readonly seal: () => SealedConfig;
 }
 
 export interface SourceConfig {
