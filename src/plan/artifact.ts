@@ -4,6 +4,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { RivetError } from "../errors.ts";
+import type { Predicate } from "../source/mod.ts";
+import type { Layout } from "./layout.ts";
+import type { Strategy } from "./task.ts";
 
 export const ARTIFACT_FORMAT = 1;
 export const EXPIRES_AFTER_MS = 24 * 3_600_000;
@@ -12,6 +15,8 @@ const text = () => z.string();
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 const count = () => z.number();
 const data = () => z.record(z.string(), z.unknown());
+/** Data of our own writing: the shape says as much as a reader needs, the type what the program made of it. */
+const typed = <T>(shape: z.ZodType) => shape as unknown as z.ZodType<T>;
 
 const KeyColumnShape = z.strictObject({
   names: z.array(text()),
@@ -50,11 +55,11 @@ const TaskShape = z.strictObject({
   name: text().describe("The export, or the export and its partition."),
   partition: orNull(text()),
   settings: text().describe("Fingerprint of every setting that must not differ when it is applied."),
-  strategy: z.looseObject({ kind: text() }),
+  strategy: typed<Strategy>(z.looseObject({ kind: text() })),
   strategy_label: text(),
   chunk_count: count(),
-  layout: LayoutShape,
-  filters: z.array(z.looseObject({ kind: text() })),
+  layout: typed<Layout>(LayoutShape),
+  filters: z.array(typed<Predicate>(z.looseObject({ kind: text() }))),
   window: orNull(WindowShape),
 });
 
@@ -75,7 +80,9 @@ const ExportShape = z.strictObject({
   export_name: text(),
   strategy: z.enum(["full", "incremental", "chunked", "keyset", "timewindow"]),
   plan_fingerprint: text(),
-  resolved_plan: data().describe("The settings as resolved, for reading: what is applied stands in `config` and `tasks`."),
+  resolved_plan: data().describe(
+    "The settings as resolved, for reading: what is applied stands in `config` and `tasks`.",
+  ),
   computed: z.strictObject({
     chunk_count: count(),
     chunk_ranges: z.array(z.tuple([orNull(text()), orNull(text())])).describe(

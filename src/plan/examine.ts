@@ -18,6 +18,7 @@ import type { CursorState, MetricRow } from "../state/mod.ts";
 import { applyOverrides } from "../types/mod.ts";
 import { type Advice, type AdviceWarning, advise } from "./advise.ts";
 import { askBeforePicture, type BeforePicture, buildTask, type PlanContext, type Unit } from "./build.ts";
+import { countSlices, sliceAt } from "./layout.ts";
 import { findColumn, findIndex, type KeyContext, readBounds } from "./key.ts";
 import { expandUnits, NULL_PARTITION } from "./partition.ts";
 import { findRules, type Rule, toRejection } from "./rules.ts";
@@ -86,12 +87,30 @@ async function diagnose(
   memory: Remembered,
   before: BeforePicture,
 ): Promise<Diagnosis> {
-  const { source } = context;
-  const units = await expandUnits(entry, source);
+  const units = await expandUnits(entry, context.source);
   const whole: Unit = { entry, name: entry.name, filters: [], partition: null };
   const unit = units.findLast(({ partition }) => partition !== NULL_PARTITION) ?? whole;
   const key = { exportName: unit.name, source: context.config.source.identity };
   const task = await buildTask(context, unit, key, { cursor: memory.cursor, run: null }, before);
+  const partitions = entry.partition === null ? null : units.length;
+  return await diagnoseTask(context, { unit, task, before, partitions, metrics: memory.metrics });
+}
+
+/** A planned unit, and what was known when it was planned. */
+export interface DiagnosisInput {
+  readonly unit: Unit;
+  readonly task: Task;
+  readonly before: BeforePicture;
+  readonly partitions: number | null;
+  /** Newest first. */
+  readonly metrics: readonly MetricRow[];
+}
+
+/** What to think of a task: how the server would read it, and the advice that follows. */
+export async function diagnoseTask(context: PlanContext, input: DiagnosisInput): Promise<Diagnosis> {
+  const { source } = context;
+  const { unit, task, before, partitions, metrics } = input;
+  const { entry } = unit;
   const keyContext: KeyContext = {
     source,
     query: task.query,
@@ -107,7 +126,7 @@ async function diagnose(
   const bounds = isIndexed && followed !== null
     ? await readBounds(keyContext, followed)
     : { min: task.window?.low ?? null, max: task.window?.high ?? null };
-  const estimate = estimateRows(context, task, before.facts, access, memory.metrics);
+  const estimate = estimateRows(context, task, before.facts, access, metrics);
   const column = followed === null ? null : cursorName(followed);
   const advice = advise({
     engine: source.engine,
@@ -119,7 +138,7 @@ async function diagnose(
     rowBytes: estimate.rowBytes,
     usesIndex,
     hasCursor: entry.mode === "incremental",
-    slices: task.slices.length,
+    slices: countSlices(task.layout),
     sliceRows: rowsOfSlice(task, estimate.rows),
     keySpan: keySpan(followed, bounds),
     column,
@@ -127,7 +146,7 @@ async function diagnose(
   });
   return {
     task,
-    partitions: entry.partition === null ? null : units.length,
+    partitions,
     estimate,
     column,
     ...bounds,
@@ -164,7 +183,8 @@ function findFollowed(context: KeyContext, { export: entry, strategy }: Task): K
 
 /** The plan of the statement that reads the middle slice. A right that only EXPLAIN needs is a note, not a fault. */
 async function explain(source: Source, task: Task): Promise<{ access: Access | null; warning: AdviceWarning[] }> {
-  const slice = task.slices[task.slices.length >> 1];
+  const count = countSlices(task.layout);
+  const slice = count === 0 ? null : sliceAt(task.layout, count >> 1);
   const where = [...task.filters, ...(slice?.bounds ? [slice.bounds] : [])];
   const sql = buildSelect(source.engine, { query: task.query, columns: task.columns, hidden: [], where });
   try {
@@ -191,7 +211,7 @@ function estimateRows(
   const estimated: RowEstimate = catalog !== null
     ? { rows: catalog, source: "catalog estimate", rowBytes }
     // A slice's plan tells nothing of the whole.
-    : planned !== null && (isPart || task.slices.length <= 1)
+    : planned !== null && (isPart || countSlices(task.layout) <= 1)
     ? { rows: planned, source: "plan estimate", rowBytes }
     : { rows: null, source: null, rowBytes };
   if (isPart) return estimated;
@@ -213,7 +233,8 @@ function rowsRead(rows: number | null, facts: TableFacts | null, usesIndex: bool
   return Math.max(rows ?? 0, all);
 }
 
-function rowsOfSlice({ strategy, slices }: Task, rows: number | null): number | null {
+function rowsOfSlice({ strategy, layout }: Task, rows: number | null): number | null {
+  const count = countSlices(layout);
   switch (strategy.kind) {
     case "key":
     case "dense":
@@ -221,7 +242,7 @@ function rowsOfSlice({ strategy, slices }: Task, rows: number | null): number | 
     case "range":
       return rows === null ? strategy.size : Math.min(strategy.size, rows);
     default:
-      return rows === null || slices.length === 0 ? null : Math.ceil(rows / slices.length);
+      return rows === null || count === 0 ? null : Math.ceil(rows / count);
   }
 }
 

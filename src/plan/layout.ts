@@ -96,18 +96,37 @@ export function countSlices(layout: Layout): number {
   }
 }
 
-/** The first `limit` slices: what a listing shows of a million. */
-export function firstSlices(layout: Layout, limit: number): Slice[] {
-  if (layout.kind === "keys" && layout.cuts.length > limit) {
-    return cutSlices(layout.columns, layout.cuts.slice(0, limit), (i) => `k${String(i).padStart(5, "0")}`)
-      .slice(0, limit);
+/** The first slices, `limit` at most: what a listing shows of a million. */
+export function firstSlices(layout: Layout, limit: number): Pick<Slice, "id" | "start" | "end" | "bounds">[] {
+  const found = [];
+  for (let index = 0; index < Math.min(limit, countSlices(layout)); index++) found.push(sliceAt(layout, index));
+  return found;
+}
+
+/** One slice, without making the others. Throws a RangeError beyond the last one. */
+export function sliceAt(layout: Layout, index: number): Slice {
+  const isRange = layout.kind === "integers" || layout.kind === "keys";
+  const columns = layout.kind === "integers" ? [layout.column] : layout.kind === "keys" ? layout.columns : [];
+  const ranges = isRange ? countSlices(layout) - nullSlices(columns) : 0;
+  if (index < ranges) {
+    const cuts = [index - 1, index].filter((i) => i >= 0 && i < ranges - 1).map((i) => cutAt(layout, i));
+    const made = cutSlices(columns, cuts, () => `${layout.kind === "integers" ? "c" : "k"}${pad(index)}`);
+    return { ...made[index === 0 ? 0 : 1]!, index };
   }
-  if (layout.kind === "integers") {
-    const { column, min, max, size } = layout;
-    const end = BigInt(min) + BigInt(size) * BigInt(limit + 1);
-    if (end < BigInt(max)) return integerSlices(column, BigInt(min), end, BigInt(size)).slice(0, limit);
-  }
-  return buildSlices(layout).slice(0, limit);
+  const slice = isRange
+    ? withNullSlice([], columns).map((one) => ({ ...one, index }))[index - ranges]
+    : buildSlices(layout)[index];
+  if (slice === undefined) throw new RangeError(`There is no slice ${index}`);
+  return slice;
+}
+
+function cutAt(layout: Layout, index: number): readonly string[] {
+  if (layout.kind === "integers") return [String(BigInt(layout.min) + BigInt(layout.size) * BigInt(index + 1))];
+  return layout.kind === "keys" ? layout.cuts[index]! : [];
+}
+
+function pad(index: number): string {
+  return String(index).padStart(5, "0");
 }
 
 function nullSlices(columns: readonly KeyColumn[]): number {

@@ -50,5 +50,18 @@ export {
   type Profile,
   type Verdict,
 } from "./advise.ts";
+export {
+  ARTIFACT_FORMAT,
+  buildArtifactSchema,
+  EXPIRES_AFTER_MS,
+  formatArtifact,
+  parseArtifact,
+  type PlanArtifact,
+  type PlannedExport,
+  sealArtifact,
+} from "./artifact.ts";
+export { type Campaign, orderExports, type Recommendation } from "./order.ts";
+export { type Proposal, proposeAll, proposeExport } from "./propose.ts";
+export { toOrderInput, toPlannedExport, toUnits } from "./seal.ts";
 export { type Diagnosis, type Examination, examineExport, type Remembered, type RowEstimate } from "./examine.ts";
 export { buildTypeReport, type ReportedColumn, type TypeReport, type TypeViolation } from "./type_report.ts";

@@ -182,7 +182,11 @@ function riskPoints({ isSparse, reconcileRequired, verdict, warnings }: OrderInp
     found.push({ points: 8, kind: "verdict_efficient", message: "the verdict is efficient" });
   }
   if (risk === "medium") {
-    found.push({ points: -4, kind: "risk_medium", message: warnings > WARNINGS_MANY ? `${warnings} warnings` : "some risk" });
+    found.push({
+      points: -4,
+      kind: "risk_medium",
+      message: warnings > WARNINGS_MANY ? `${warnings} warnings` : "some risk",
+    });
   }
   return found;
 }
@@ -238,6 +242,9 @@ function toGroup(name: string, members: readonly Recommendation[]): Group {
 function isolate(one: Recommendation, groups: ReadonlyMap<string, Group>): Recommendation {
   const group = one.source_group === null ? undefined : groups.get(one.source_group);
   if (group === undefined || !group.heavy.has(one.export_name)) return one;
-  const reason = { kind: "source_group_heavy", message: `other heavy exports read the source group '${one.source_group}'` };
+  const reason = {
+    kind: "source_group_heavy",
+    message: `other heavy exports read the source group '${one.source_group}'`,
+  };
   return { ...one, isolate_on_source: true, parallel_safe: false, reasons: [...one.reasons, reason] };
 }
