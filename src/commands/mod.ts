@@ -6,6 +6,7 @@ import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
 import { addCheck } from "./check.ts";
+import { addInit } from "./init.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
 import { addRun } from "./run.ts";
@@ -50,7 +51,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       };
     };
     const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
-    const commands = [addCheck, addRun, addValidate, addState, addMetrics, addJournal, addSchema];
+    const commands = [addInit, addCheck, addRun, addValidate, addState, addMetrics, addJournal, addSchema];
     for (const add of commands) add(program as never, context);
     for (const command of allCommands(program as never)) {
       command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });

@@ -15,7 +15,9 @@ export type {
   Tuning,
   WebhookConfig,
 } from "./resolved.ts";
-export { readConfig, type ReadConfigOptions, readSealedConfig } from "./parse.ts";
+export { readConfig, type ReadConfigOptions, readConfigText, readSealedConfig } from "./parse.ts";
 export type { SealedConfig } from "./seal.ts";
 export { annotateWaves, type WaveNote } from "./annotate.ts";
+export { isLoopback } from "./loopback.ts";
+export { parseServerUrl, type Server, type ServerEngine } from "./url.ts";
 export { buildConfigReference, buildJsonSchema } from "./schema.ts";

@@ -38,6 +38,11 @@ export async function readSealedConfig(
   return await parseConfig(path, sealed.text, sealed.queryFiles, options);
 }
 
+/** Checks the text of a config that is to stand at this path. Throws the codes `RIVET_CONFIG_…`. */
+export async function readConfigText(path: string, text: string, options: ReadConfigOptions): Promise<Config> {
+  return await parseConfig(path, text, null, options);
+}
+
 async function parseConfig(
   path: string,
   text: string,

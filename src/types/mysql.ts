@@ -31,7 +31,7 @@ export interface MysqlMapping {
   readonly warnings: readonly string[];
 }
 
-const TYPE = {
+export const MYSQL_TYPE = {
   decimal: 0,
   tiny: 1,
   short: 2,
@@ -63,16 +63,16 @@ const TYPE = {
   geometry: 255,
 } as const;
 
-const FLAG = { notNull: 1, unsigned: 32, zerofill: 64, binary: 128, enum: 256, set: 2048 } as const;
+export const MYSQL_FLAG = { notNull: 1, unsigned: 32, zerofill: 64, binary: 128, enum: 256, set: 2048 } as const;
 /** `decimals` of a float or double without a declared scale. */
 const ANY_SCALE = 31;
 
 const INTEGERS: Readonly<Record<number, { name: string; signed: LogicalType; unsigned: LogicalType }>> = {
-  [TYPE.tiny]: { name: "tinyint", signed: { kind: "int16" }, unsigned: { kind: "int16" } },
-  [TYPE.short]: { name: "smallint", signed: { kind: "int16" }, unsigned: { kind: "int32" } },
-  [TYPE.int24]: { name: "mediumint", signed: { kind: "int32" }, unsigned: { kind: "int64" } },
-  [TYPE.long]: { name: "int", signed: { kind: "int32" }, unsigned: { kind: "int64" } },
-  [TYPE.longlong]: { name: "bigint", signed: { kind: "int64" }, unsigned: { kind: "uint64" } },
+  [MYSQL_TYPE.tiny]: { name: "tinyint", signed: { kind: "int16" }, unsigned: { kind: "int16" } },
+  [MYSQL_TYPE.short]: { name: "smallint", signed: { kind: "int16" }, unsigned: { kind: "int32" } },
+  [MYSQL_TYPE.int24]: { name: "mediumint", signed: { kind: "int32" }, unsigned: { kind: "int64" } },
+  [MYSQL_TYPE.long]: { name: "int", signed: { kind: "int32" }, unsigned: { kind: "int64" } },
+  [MYSQL_TYPE.longlong]: { name: "bigint", signed: { kind: "int64" }, unsigned: { kind: "uint64" } },
 };
 
 function quote(name: string): string {
@@ -96,49 +96,51 @@ export function mapMysql(column: MysqlColumn, mariadb: boolean): MysqlMapping {
   });
   const integer = INTEGERS[column.type];
   if (integer !== undefined) {
-    if (column.type === TYPE.tiny && column.length === 1) return plain({ kind: "bool" }, { warnings: [BOOL_WARNING] });
-    return plain(has(column, FLAG.unsigned) ? integer.unsigned : integer.signed);
+    if (column.type === MYSQL_TYPE.tiny && column.length === 1) {
+      return plain({ kind: "bool" }, { warnings: [BOOL_WARNING] });
+    }
+    return plain(has(column, MYSQL_FLAG.unsigned) ? integer.unsigned : integer.signed);
   }
   switch (column.type) {
     // The text of a FLOAT has six digits and that of a scaled DOUBLE has the declared ones; a product with 1e0 has all of them.
-    case TYPE.float:
+    case MYSQL_TYPE.float:
       return plain({ kind: "float32" }, { select: `${name} * 1e0` });
-    case TYPE.double:
+    case MYSQL_TYPE.double:
       return plain({ kind: "float64" }, column.decimals === ANY_SCALE ? {} : { select: `${name} * 1e0` });
-    case TYPE.decimal:
-    case TYPE.newdecimal:
+    case MYSQL_TYPE.decimal:
+    case MYSQL_TYPE.newdecimal:
       return plain({ kind: "decimal", precision: decimalPrecision(column), scale: column.decimals });
-    case TYPE.date:
-    case TYPE.newdate:
+    case MYSQL_TYPE.date:
+    case MYSQL_TYPE.newdate:
       return plain({ kind: "date" });
-    case TYPE.time:
+    case MYSQL_TYPE.time:
       return plain({ kind: "time", unit: "us" });
-    case TYPE.datetime:
+    case MYSQL_TYPE.datetime:
       return plain({ kind: "timestamp", unit: "us", utc: false });
-    case TYPE.timestamp:
+    case MYSQL_TYPE.timestamp:
       return plain({ kind: "timestamp", unit: "us", utc: true });
-    case TYPE.year:
+    case MYSQL_TYPE.year:
       return plain({ kind: "int16" });
-    case TYPE.bit: {
+    case MYSQL_TYPE.bit: {
       const type: LogicalType = { kind: column.length === 1 ? "bool" : column.length < 64 ? "int64" : "uint64" };
       return plain(type, { wire: "bits" });
     }
-    case TYPE.json:
+    case MYSQL_TYPE.json:
       return plain({ kind: "json" }, { fidelity: "logical_string" });
-    case TYPE.geometry:
+    case MYSQL_TYPE.geometry:
       return plain({ kind: "binary" }, {
         select: geometryBinary(name, mariadb),
         wire: "bytes",
         fidelity: "compatible",
         warnings: ["written as WKB with x before y; the SRID is not part of WKB"],
       });
-    case TYPE.vector:
+    case MYSQL_TYPE.vector:
       return plain({ kind: "binary" }, {
         wire: "bytes",
         fidelity: "compatible",
         warnings: ["written as the server's own bytes: little-endian float32 values"],
       });
-    case TYPE.null:
+    case MYSQL_TYPE.null:
       return plain({ kind: "string" });
     default:
       return mapText(column, plain);
@@ -161,7 +163,10 @@ function mapText(
     return plain({ kind: "string" }, { fidelity: "compatible" });
   }
   const select = textSelect(column);
-  if (has(column, FLAG.enum) || has(column, FLAG.set) || column.type === TYPE.enum || column.type === TYPE.set) {
+  if (
+    has(column, MYSQL_FLAG.enum) || has(column, MYSQL_FLAG.set) || column.type === MYSQL_TYPE.enum ||
+    column.type === MYSQL_TYPE.set
+  ) {
     return plain({ kind: "enum" }, { select, fidelity: "compatible" });
   }
   if (isNull(column)) return plain({ kind: "string" });
@@ -172,7 +177,7 @@ function mapText(
 
 /** `SELECT NULL` inside a query arrives as bytes of length 0. */
 function isNull(column: MysqlColumn): boolean {
-  return column.charset === "binary" && column.length === 0 && !has(column, FLAG.notNull);
+  return column.charset === "binary" && column.length === 0 && !has(column, MYSQL_FLAG.notNull);
 }
 
 /**
@@ -185,49 +190,49 @@ function textSelect(column: MysqlColumn): string {
 }
 
 function decimalPrecision(column: MysqlColumn): number {
-  const precision = column.length - (column.decimals > 0 ? 1 : 0) - (has(column, FLAG.unsigned) ? 0 : 1);
+  const precision = column.length - (column.decimals > 0 ? 1 : 0) - (has(column, MYSQL_FLAG.unsigned) ? 0 : 1);
   return Math.min(65, Math.max(precision, column.decimals, 1));
 }
 
 /** The server's spelling of a column's type, for columns that the catalog does not list. MariaDB still tells display widths. */
 export function spellMysqlType(column: MysqlColumn, mariadb: boolean): string {
-  const unsigned = has(column, FLAG.unsigned) ? " unsigned" : "";
-  const zerofill = has(column, FLAG.zerofill) ? " zerofill" : "";
+  const unsigned = has(column, MYSQL_FLAG.unsigned) ? " unsigned" : "";
+  const zerofill = has(column, MYSQL_FLAG.zerofill) ? " zerofill" : "";
   const integer = INTEGERS[column.type];
   if (integer !== undefined) {
-    const width = mariadb || (column.type === TYPE.tiny && column.length === 1) ? `(${column.length})` : "";
+    const width = mariadb || (column.type === MYSQL_TYPE.tiny && column.length === 1) ? `(${column.length})` : "";
     return `${integer.name}${width}${unsigned}${zerofill}`;
   }
   const fraction = column.decimals > 0 && column.decimals <= 6 ? `(${column.decimals})` : "";
   switch (column.type) {
-    case TYPE.decimal:
-    case TYPE.newdecimal:
+    case MYSQL_TYPE.decimal:
+    case MYSQL_TYPE.newdecimal:
       return `decimal(${decimalPrecision(column)},${column.decimals})${unsigned}${zerofill}`;
-    case TYPE.float:
-    case TYPE.double: {
+    case MYSQL_TYPE.float:
+    case MYSQL_TYPE.double: {
       const scale = column.decimals === ANY_SCALE ? "" : `(${column.length},${column.decimals})`;
-      return `${column.type === TYPE.float ? "float" : "double"}${scale}${unsigned}${zerofill}`;
+      return `${column.type === MYSQL_TYPE.float ? "float" : "double"}${scale}${unsigned}${zerofill}`;
     }
-    case TYPE.date:
-    case TYPE.newdate:
+    case MYSQL_TYPE.date:
+    case MYSQL_TYPE.newdate:
       return "date";
-    case TYPE.time:
+    case MYSQL_TYPE.time:
       return `time${fraction}`;
-    case TYPE.datetime:
+    case MYSQL_TYPE.datetime:
       return `datetime${fraction}`;
-    case TYPE.timestamp:
+    case MYSQL_TYPE.timestamp:
       return `timestamp${fraction}`;
-    case TYPE.year:
+    case MYSQL_TYPE.year:
       return mariadb ? `year(${column.length})` : "year";
-    case TYPE.bit:
+    case MYSQL_TYPE.bit:
       return `bit(${column.length})`;
-    case TYPE.json:
+    case MYSQL_TYPE.json:
       return "json";
-    case TYPE.geometry:
+    case MYSQL_TYPE.geometry:
       return column.extended ?? "geometry";
-    case TYPE.vector:
+    case MYSQL_TYPE.vector:
       return "vector";
-    case TYPE.null:
+    case MYSQL_TYPE.null:
       return "null";
     default:
       return spellText(column);
@@ -236,16 +241,16 @@ export function spellMysqlType(column: MysqlColumn, mariadb: boolean): string {
 
 function spellText(column: MysqlColumn): string {
   if (column.extended !== null) return column.extended;
-  if (has(column, FLAG.enum) || column.type === TYPE.enum) return "enum";
-  if (has(column, FLAG.set) || column.type === TYPE.set) return "set";
+  if (has(column, MYSQL_FLAG.enum) || column.type === MYSQL_TYPE.enum) return "enum";
+  if (has(column, MYSQL_FLAG.set) || column.type === MYSQL_TYPE.set) return "set";
   if (isNull(column)) return "null";
   const bytes = column.charset === "binary";
   const characters = Math.floor(column.length / column.characterBytes);
   switch (column.type) {
-    case TYPE.varchar:
-    case TYPE.varstring:
+    case MYSQL_TYPE.varchar:
+    case MYSQL_TYPE.varstring:
       return `${bytes ? "varbinary" : "varchar"}(${characters})`;
-    case TYPE.string:
+    case MYSQL_TYPE.string:
       return `${bytes ? "binary" : "char"}(${characters})`;
     default:
       return `${SIZES.find(({ bytesMax }) => column.length <= bytesMax)!.name}${bytes ? "blob" : "text"}`;

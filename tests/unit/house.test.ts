@@ -12,6 +12,7 @@ const LEVELS: Record<string, number> = {
   run: 4,
   verify: 4,
   plan: 3,
+  scaffold: 3,
   config: 2,
   source: 1,
   destination: 1,

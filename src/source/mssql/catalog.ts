@@ -7,7 +7,7 @@ import { toLiteral } from "./ask.ts";
 
 type Ask = (sql: string) => Promise<(string | null)[][]>;
 
-const PAGE_BYTES = 8192;
+export const PAGE_BYTES = 8192;
 
 /** Null for a table that does not exist or that the user may not see. */
 export async function readFacts(
@@ -35,7 +35,7 @@ export async function readFacts(
   };
 }
 
-function toKind(type: string, isPartitioned: boolean): TableFacts["kind"] {
+export function toKind(type: string, isPartitioned: boolean): TableFacts["kind"] {
   if (type === "U") return isPartitioned ? "partitioned" : "table";
   return type === "V" ? "view" : "other";
 }
@@ -66,7 +66,7 @@ async function readSize(
 }
 
 /** The first statement that the server answers; nothing when it answers none of them. */
-async function askOrNothing(ask: Ask, ...statements: string[]): Promise<(string | null)[][]> {
+export async function askOrNothing(ask: Ask, ...statements: string[]): Promise<(string | null)[][]> {
   for (const sql of statements) {
     try {
       return await ask(sql);
@@ -79,19 +79,27 @@ async function askOrNothing(ask: Ask, ...statements: string[]): Promise<(string 
   return [];
 }
 
-function toNumber(text: string | null | undefined): number | null {
+export function toNumber(text: string | null | undefined): number | null {
   return text === null || text === undefined ? null : Number(text);
 }
 
-async function readKeys(ask: Ask, id: string): Promise<TableKey[]> {
-  const rows = await ask(
-    `SELECT i.name, CONVERT(int, i.is_primary_key), CONVERT(int, i.is_unique), c.name, CONVERT(int, c.is_nullable)
+/** What `toKeys` takes, of every index column. */
+export const KEY_COLUMNS =
+  `i.name, CONVERT(int, i.is_primary_key), CONVERT(int, i.is_unique), c.name, CONVERT(int, c.is_nullable)
     FROM sys.indexes AS i
     JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal > 0
-    JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
-    WHERE i.object_id = ${id} AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND i.has_filter = 0
+    JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id`;
+
+async function readKeys(ask: Ask, id: string): Promise<TableKey[]> {
+  const rows = await ask(
+    `SELECT ${KEY_COLUMNS} WHERE i.object_id = ${id} AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND i.has_filter = 0
     ORDER BY i.is_primary_key DESC, i.is_unique DESC, i.name, k.key_ordinal`,
   );
+  return toKeys(rows);
+}
+
+/** The usable keys of one table. */
+export function toKeys(rows: (string | null)[][]): TableKey[] {
   const keys = new Map<string, TableKey & { columns: string[] }>();
   for (const [index, primary, unique, column, nullable] of rows) {
     const name = index ?? "";

@@ -79,7 +79,7 @@ function schemaExpression(schema: string | null): string {
 }
 
 /** The session never runs with NO_BACKSLASH_ESCAPES. */
-function quoteText(text: string): string {
+export function quoteText(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 }
 
@@ -151,31 +151,39 @@ async function chooseTable(
   }
 }
 
-function tableKind(type: string, options: string): TableFacts["kind"] {
+export function tableKind(type: string, options: string): TableFacts["kind"] {
   if (type === "VIEW" || type === "SYSTEM VIEW") return "view";
   if (type !== "BASE TABLE" && type !== "SYSTEM VERSIONED") return "other";
   return options.includes("partitioned") ? "partitioned" : "table";
 }
 
-function toNumber(text: string | null | undefined): number | null {
+export function toNumber(text: string | null | undefined): number | null {
   return text === null || text === undefined ? null : Number(text);
 }
 
-/** Indexes over whole columns that the optimizer may use. Names of optional catalog columns differ between the two servers. */
+export type MysqlRows = (string | null)[][];
+
 async function readKeys(session: Session, table: TableName): Promise<TableKey[]> {
-  const { rows } = await session.ask(
+  const ask = async (sql: string) => (await session.ask(sql)).rows;
+  return groupKeys(await ask(await selectKeys(ask, whereTable(table), "")));
+}
+
+/** Indexes over whole columns that the optimizer may use. Names of optional catalog columns differ between the two servers. */
+export async function selectKeys(
+  ask: (sql: string) => Promise<MysqlRows>,
+  where: string,
+  before: string,
+): Promise<string> {
+  const rows = await ask(
     `SELECT COLUMN_NAME FROM information_schema.COLUMNS
      WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'STATISTICS' AND COLUMN_NAME IN ('IS_VISIBLE', 'IGNORED', 'EXPRESSION')`,
   );
   const present = new Set(rows.map(([name]) => (name ?? "").toUpperCase()));
   const usable = present.has("IS_VISIBLE") ? "IS_VISIBLE = 'YES'" : present.has("IGNORED") ? "IGNORED = 'NO'" : "1";
   const expression = present.has("EXPRESSION") ? "EXPRESSION" : "NULL";
-  const found = await session.ask(
-    `SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, NULLABLE,
+  return `SELECT ${before}INDEX_NAME, COLUMN_NAME, NON_UNIQUE, NULLABLE,
        SUB_PART IS NULL AND ${expression} IS NULL AND INDEX_TYPE = 'BTREE' AND ${usable} AS USABLE
-     FROM information_schema.STATISTICS WHERE ${whereTable(table)} ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
-  );
-  return groupKeys(found.rows);
+     FROM information_schema.STATISTICS WHERE ${where} ORDER BY ${before}INDEX_NAME, SEQ_IN_INDEX`;
 }
 
 interface KeyDraft {
@@ -186,7 +194,7 @@ interface KeyDraft {
   usable: boolean;
 }
 
-function groupKeys(rows: (string | null)[][]): TableKey[] {
+export function groupKeys(rows: (string | null)[][]): TableKey[] {
   const drafts = new Map<string, KeyDraft>();
   for (const [name, column, nonUnique, nullable, usable] of rows) {
     const key = name ?? "";

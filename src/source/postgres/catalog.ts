@@ -16,7 +16,7 @@ export async function describeQuery(ask: Ask, query: Query): Promise<Shape> {
   if (fields.length === 0) return { columns: [] };
   const [names, types, nullability] = await ask(
     spellTypes(fields),
-    selectTypes(fields),
+    selectTypes(fields.map((field) => field.dataTypeID)),
     query.kind === "table" ? selectNotNull(query) : "SELECT 1 WHERE false",
   );
   const known = toTypes(types!.rows);
@@ -43,9 +43,9 @@ function spellTypes(fields: readonly ResultField[]): string {
   return `SELECT format_type(t, m) FROM (VALUES ${list.join(", ")}) AS f (i, t, m) ORDER BY i`;
 }
 
-/** The types of the fields, those they are arrays of, and those their domains stand for. */
-function selectTypes(fields: readonly ResultField[]): string {
-  const oids = [...new Set(fields.map((f) => f.dataTypeID))].join(", ");
+/** The given types, those they are arrays of, and those their domains stand for. */
+export function selectTypes(typeIds: readonly number[]): string {
+  const oids = [...new Set(typeIds)].join(", ");
   return `WITH RECURSIVE t (oid) AS (
       SELECT unnest(ARRAY[${oids}]::oid[])
       UNION
@@ -66,7 +66,7 @@ const TYPE_KINDS: Readonly<Record<string, PostgresType["kind"]>> = {
   r: "range",
 };
 
-function toTypes(rows: Result["rows"]): (oid: number) => PostgresType {
+export function toTypes(rows: Result["rows"]): (oid: number) => PostgresType {
   const byOid = new Map(rows.map((row) => [Number(row[0]), row]));
   return function build(oid: number): PostgresType {
     const [, name, kind, element, base, typmod] = byOid.get(oid) ?? [];
@@ -86,7 +86,7 @@ function regclass(table: TableName): string {
 }
 
 /** Since version 18 a NOT NULL can be declared without having been checked; it then promises nothing about older rows. */
-const NOT_NULL =
+export const NOT_NULL =
   `(a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
   AND NOT n.convalidated AND n.conkey[1] = a.attnum))`;
 
@@ -97,7 +97,11 @@ function selectNotNull(table: TableName): string {
 
 /** Null for a table that does not exist. */
 export async function readFacts(ask: Ask, table: TableName, versionNumber: number): Promise<TableFacts | null> {
-  const [size, width, keys] = await ask(selectSize(table), selectWidth(table), selectKeys(table, versionNumber));
+  const [size, width, keys] = await ask(
+    selectSize(table),
+    selectWidth(table),
+    selectKeys(`x.indrelid = ${regclass(table)}`, versionNumber >= 110_000),
+  );
   const row = size!.rows[0];
   if (row === undefined) return null;
   const [schema, name, relkind, members, unknown, rows, pages, bytes] = row;
@@ -121,7 +125,7 @@ export async function readFacts(ask: Ask, table: TableName, versionNumber: numbe
   };
 }
 
-function toKind(relkind: string, members: number): TableFacts["kind"] {
+export function toKind(relkind: string, members: number): TableFacts["kind"] {
   switch (relkind) {
     case "r":
       return members > 1 ? "partitioned" : "table";
@@ -161,20 +165,21 @@ function selectWidth(table: TableName): string {
     WHERE c.oid = ${regclass(table)} AND s.inherited = (c.relkind = 'p')`;
 }
 
-/** The columns of every index that the server can order rows by, as its own `ORDER BY` would. */
-function selectKeys(table: TableName, versionNumber: number): string {
-  const columns = versionNumber >= 110_000 ? "x.indnkeyatts" : "x.indnatts";
+/** The columns of every index that the server can order rows by, as its own `ORDER BY` would; the table's oid comes last. */
+export function selectKeys(where: string, hasIncluded: boolean): string {
+  const columns = hasIncluded ? "x.indnkeyatts" : "x.indnatts";
   return `SELECT i.relname, x.indisprimary, x.indisunique, a.attname, ${NOT_NULL},
-      a.attname IS NOT NULL AND o.opcdefault AND x.indcollation[k] IN (0, a.attcollation)
+      a.attname IS NOT NULL AND o.opcdefault AND x.indcollation[k] IN (0, a.attcollation), x.indrelid
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam
       CROSS JOIN LATERAL generate_series(0, ${columns} - 1) AS k
       LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[k] AND a.attnum > 0
       LEFT JOIN pg_opclass o ON o.oid = x.indclass[k]
-    WHERE x.indrelid = ${regclass(table)} AND m.amname = 'btree' AND x.indisvalid AND x.indisready AND x.indpred IS NULL
+    WHERE ${where} AND m.amname = 'btree' AND x.indisvalid AND x.indisready AND x.indpred IS NULL
     ORDER BY NOT x.indisprimary, NOT x.indisunique, i.relname, k`;
 }
 
-function toKeys(rows: Result["rows"]): TableKey[] {
+/** The usable keys of one table. */
+export function toKeys(rows: Result["rows"]): TableKey[] {
   const keys = new Map<string, { key: TableKey & { columns: string[] }; usable: boolean }>();
   for (const [index, primary, unique, column, notNull, usable] of rows) {
     const known = keys.get(index ?? "");

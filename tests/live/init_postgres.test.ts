@@ -1,0 +1,167 @@
+// `rivet init` on a real PostgreSQL: what it writes runs unchanged, whatever tables are called and however they are keyed.
+
+import assert from "node:assert/strict";
+import { readConfig } from "../../src/config/mod.ts";
+import { systemRuntime } from "../../src/runtime.ts";
+import type { Discovery } from "../../src/scaffold/mod.ts";
+import { runEngine } from "../support/engine.ts";
+import { join, temporaryFolder } from "../support/files.ts";
+import { openPostgresServer, type TestDatabase, withDatabase } from "../support/postgres.ts";
+import { runProgram } from "../support/program.ts";
+import { readThroughManifest } from "../support/reader.ts";
+
+const server = await openPostgresServer(18);
+
+interface Live {
+  readonly db: TestDatabase;
+  readonly folder: string;
+  readonly env: Record<string, string>;
+}
+
+function test(name: string, body: (live: Live) => Promise<void>): void {
+  Deno.test({ name, ignore: server === null }, async () => {
+    await using folder = await temporaryFolder();
+    await withDatabase(server!, (db) => body({ db, folder: folder.path, env: { DATABASE_URL: toUrl(db) } }));
+  });
+}
+
+function toUrl({ connection: c }: TestDatabase, user = c.user, password = c.password ?? ""): string {
+  return `postgresql://${user}:${encodeURIComponent(password)}@${c.host}:${c.port}/${c.database}`;
+}
+
+async function init({ folder, env }: Live, ...args: string[]): Promise<{ path: string; yaml: string; stderr: string }> {
+  const path = join(folder, "pilot.yaml");
+  const { code, stderr } = await runProgram(["init", "--source-env", "DATABASE_URL", "-o", path, ...args], env);
+  assert.equal(code, 0, stderr);
+  return { path, yaml: await Deno.readTextFile(path), stderr };
+}
+
+async function discover({ env }: Live, ...args: string[]): Promise<Discovery> {
+  const { code, stdout, stderr } = await runProgram(
+    ["init", "--source-env", "DATABASE_URL", "--discover", ...args],
+    env,
+  );
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+/** One line an export: name, table or query, mode, key. */
+async function readExports(path: string, env: Record<string, string>): Promise<string[]> {
+  const { exports } = await readConfig(path, {
+    params: {},
+    runtime: { ...systemRuntime(), env: (name) => env[name] },
+  });
+  return exports.map((entry) => {
+    const { from, chunked, incremental } = entry;
+    const what = from.kind === "table" ? `${from.schema}.${from.name}` : from.text;
+    const key = chunked === null
+      ? incremental === null ? "" : ` ${incremental.cursorColumn} ${incremental.fallbackColumn ?? "-"}`
+      : ` ${chunked.column ?? chunked.byKey?.join("+") ?? "pages"} ${chunked.size} p${entry.parallel}`;
+    return `${entry.name}: ${what} ${entry.mode}${key}`;
+  });
+}
+
+const STRANGE = `
+  CREATE SCHEMA shop;
+  SET search_path = shop;
+  CREATE TABLE orders (id bigint PRIMARY KEY, price numeric(10,2), weight numeric, body jsonb, updated_at timestamptz,
+    created_at timestamptz NOT NULL);
+  INSERT INTO orders SELECT g, g / 7.0, g / 3.0, '{}', CASE WHEN g % 2 = 0 THEN now() END, now() FROM generate_series(1, 50) g;
+  CREATE TABLE big (id int PRIMARY KEY, v text);
+  INSERT INTO big SELECT g, 'x' FROM generate_series(1, 120000) g;
+  CREATE TABLE sparse (id bigint PRIMARY KEY, v text);
+  INSERT INTO sparse SELECT g * 1000::bigint, 'x' FROM generate_series(1, 110000) g;
+  CREATE TABLE half_sparse (id bigint PRIMARY KEY, v text);
+  INSERT INTO half_sparse SELECT g * 2::bigint, 'x' FROM generate_series(1, 110000) g;
+  CREATE TABLE pair (a int, b text, v int, PRIMARY KEY (a, b));
+  INSERT INTO pair SELECT g / 3, g::text, g FROM generate_series(1, 110000) g;
+  CREATE TABLE by_uuid (id uuid PRIMARY KEY, updated_at timestamp NOT NULL);
+  INSERT INTO by_uuid SELECT md5(g::text)::uuid, now() FROM generate_series(1, 110000) g;
+  CREATE TABLE keyless (v int, w text);
+  INSERT INTO keyless SELECT g, 'x' FROM generate_series(1, 110000) g;
+  CREATE TABLE "select" (id int PRIMARY KEY, "from" text);
+  INSERT INTO "select" VALUES (1, 'x');
+  CREATE TABLE "Mixed" ("Id" int PRIMARY KEY, "UpdatedAt" timestamptz NOT NULL);
+  INSERT INTO "Mixed" VALUES (1, now());
+  CREATE TABLE "we""ird.name \${HOME}" (id int PRIMARY KEY, "a ""b" text);
+  INSERT INTO "we""ird.name \${HOME}" VALUES (1, 'x');
+  CREATE TABLE "we/ird.name \${HOME}" (id int PRIMARY KEY);
+  CREATE TABLE "заказы" (id int PRIMARY KEY);
+  INSERT INTO "заказы" VALUES (1);
+  CREATE VIEW latest AS SELECT id, price FROM orders;
+  CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM orders;
+  CREATE TABLE events (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+  CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+  CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+  INSERT INTO events SELECT g, '2024-01-15'::date + g % 30 FROM generate_series(1, 40) g;
+  CREATE TABLE wide (${Array.from({ length: 200 }, (_, i) => `c${i} ${i % 3 === 0 ? "text" : "int"}`).join(", ")});
+  INSERT INTO wide (c0) VALUES ('x');
+  CREATE TABLE tmp_load (a int); CREATE TABLE orders_backup_20240101 (a int); CREATE TABLE test_orders (a int);
+  CREATE TABLE has_meta (id int PRIMARY KEY, "_RIVET_exported_at" int);
+  INSERT INTO has_meta VALUES (1, 2);
+  CREATE TABLE nothing ();
+  CREATE TABLE empty (id int PRIMARY KEY);
+  ANALYZE`;
+
+/** Rows of every export's table. */
+const ROWS: Readonly<Record<string, number>> = {
+  Mixed: 1,
+  big: 120_000,
+  by_uuid: 110_000,
+  empty: 0,
+  events: 40,
+  half_sparse: 110_000,
+  has_meta: 1,
+  keyless: 110_000,
+  latest: 50,
+  orders: 50,
+  pair: 110_000,
+  select: 1,
+  sparse: 110_000,
+  totals: 1,
+  "we_ird.name_HOME_": 1,
+  "we_ird.name_HOME__2": 0,
+  wide: 1,
+  заказы: 1,
+};
+
+test("a schema full of strange tables becomes a config that runs unchanged", async (live) => {
+  await live.db.run(STRANGE);
+  const { path, yaml, stderr } = await init(live, "--schema", "shop");
+  assert.deepEqual(await readExports(path, live.env), [
+    "Mixed: shop.Mixed incremental UpdatedAt -",
+    "big: shop.big chunked id 100000 p1",
+    "by_uuid: shop.by_uuid chunked id 100000 p1",
+    "empty: shop.empty full",
+    "events: shop.events full",
+    "half_sparse: shop.half_sparse chunked id 200000 p1",
+    "has_meta: shop.has_meta full",
+    "keyless: shop.keyless chunked pages 100000 p1",
+    "latest: shop.latest full",
+    "orders: shop.orders incremental updated_at created_at",
+    "pair: shop.pair chunked a+b 100000 p1",
+    "select: shop.select full",
+    "sparse: shop.sparse chunked id 100000 p1",
+    "totals: shop.totals full",
+    'we_ird.name_HOME_: SELECT * FROM "shop"."we""ird.name ${HOME}" full',
+    'we_ird.name_HOME__2: SELECT * FROM "shop"."we/ird.name ${HOME}" full',
+    "wide: shop.wide full",
+    'заказы: SELECT * FROM "shop"."заказы" full',
+  ]);
+  assert.match(yaml, /# {3}weight: decimal\(38,18\) # numeric\n/);
+  assert.doesNotMatch(yaml, /price/);
+  assert.match(yaml, /only 1 % of the key range of 'id' is used/);
+  assert.match(yaml, /- events_1, events_2: its rows are read through table 'events'/);
+  assert.match(yaml, /- tmp_load: its name looks like a temporary table/);
+  assert.match(yaml, /- nothing: it has no columns/);
+  assert.match(stderr, /left out: /);
+  assert.ok(!yaml.includes(live.env.DATABASE_URL!) && !yaml.includes("it's a test"));
+  const result = await runEngine({ configPath: path, env: live.env });
+  assert.deepEqual(result.per_export.filter((entry) => entry.status !== "success"), []);
+  assert.deepEqual(Object.fromEntries(result.per_export.map((entry) => [entry.export_name, entry.rows])), ROWS);
+  for (const [name, rows] of Object.entries(ROWS)) {
+    if (rows > 1000) continue;
+    const found = await readThroughManifest(join(live.folder, "output", name));
+    assert.equal(found.length, rows, name);
+  }
+});
