@@ -70,14 +70,17 @@ function toSize(table: ListedTable, keySpan: number | null): Size {
       ? { rows: keySpan, rowSource: "key_span", keySpan }
       : { rows: known, rowSource: "catalog", keySpan };
   }
-  const byBytes = table.bytes === null ? null : Math.round(table.bytes / leastRowBytes(table));
-  if (keySpan !== null && (byBytes === null || keySpan <= byBytes)) {
-    return { rows: keySpan, rowSource: "key_span", keySpan };
-  }
-  return { rows: byBytes, rowSource: byBytes === null ? null : "bytes", keySpan };
+  const { bytes } = table;
+  const rowsMost = bytes === null ? Infinity : bytes / (ROW_BYTES_LEAST + table.columns.length);
+  if (keySpan !== null && keySpan <= rowsMost) return { rows: keySpan, rowSource: "key_span", keySpan };
+  if (bytes === null) return { rows: null, rowSource: null, keySpan };
+  return { rows: Math.round(bytes / guessRowBytes(table)), rowSource: "bytes", keySpan };
 }
 
-/** A guess of a row's size from its column types, for tables that were never analysed. */
-function leastRowBytes(table: ListedTable): number {
-  return 28 + table.columns.reduce((sum, { type }) => sum + (type?.kind === "string" ? 16 : 8), 0);
+/** What a row takes before its values: its pointer and its header. */
+const ROW_BYTES_LEAST = 28;
+
+/** A guess from the column types, for tables that were never analysed. */
+function guessRowBytes(table: ListedTable): number {
+  return ROW_BYTES_LEAST + table.columns.reduce((sum, { type }) => sum + (type?.kind === "string" ? 16 : 8), 0);
 }

@@ -21,8 +21,8 @@ export interface Scaffold {
   readonly hints: readonly string[];
 }
 
-/** A catalog question that takes longer is waiting for somebody. */
-const LIMITS = { statementTimeoutS: 60, lockTimeoutS: 5, connectTimeoutMs: 10_000 };
+/** A catalog question that waits longer for a lock is asked in another way. */
+const LIMITS = { statementTimeoutS: 60, lockTimeoutS: 2, connectTimeoutMs: 10_000 };
 
 /** Throws RIVET_INIT_NO_TABLES, RIVET_INIT_TABLE_NOT_FOUND and what the connection says. */
 export async function buildScaffold(request: ScaffoldRequest, version: string): Promise<Scaffold> {

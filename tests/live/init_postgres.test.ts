@@ -6,7 +6,7 @@ import { systemRuntime } from "../../src/runtime.ts";
 import type { Discovery } from "../../src/scaffold/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { join, temporaryFolder } from "../support/files.ts";
-import { openPostgresServer, type TestDatabase, withDatabase } from "../support/postgres.ts";
+import { openPostgresServer, type TestDatabase, withClient, withDatabase } from "../support/postgres.ts";
 import { runProgram } from "../support/program.ts";
 import { readThroughManifest } from "../support/reader.ts";
 
@@ -164,4 +164,148 @@ test("a schema full of strange tables becomes a config that runs unchanged", asy
     const found = await readThroughManifest(join(live.folder, "output", name));
     assert.equal(found.length, rows, name);
   }
+});
+
+test("discovery ranks cursors and keys, and the walkthrough's question finds its answers in it", async (live) => {
+  await live.db.run(STRANGE);
+  const found = await discover(live, "--schema", "shop");
+  assert.equal(found.scope, "schema shop");
+  const answers = Object.fromEntries(
+    found.tables.map((t) => [t.table, [
+      t.suggested_mode,
+      t.cursor_candidates[0]?.column ?? null,
+      t.suggested_cursor_fallback_column ?? null,
+      t.chunk_key?.join("+") ?? null,
+      t.key_density ?? null,
+    ]]),
+  );
+  assert.deepEqual(answers.orders, ["incremental", "updated_at", "created_at", null, null]);
+  assert.deepEqual(answers.sparse, ["chunked", "id", null, "id", 0.001]);
+  assert.deepEqual(answers.pair, ["chunked", null, null, "a+b", null]);
+  assert.deepEqual(answers.events, ["full", null, null, null, null]);
+  const orders = found.tables.find((t) => t.table === "orders")!;
+  assert.deepEqual(orders.cursor_candidates.map((c) => `${c.column} ${c.reasons.join(" ")}`), [
+    "updated_at name_suggests_updated timestamp_type nullable",
+    "created_at name_suggests_created timestamp_type",
+    "id integer_monotonic primary_key",
+  ]);
+  assert.deepEqual(orders.notes, [
+    "'weight' is a decimal without declared digits and is written as text: say decimal(p,s) under `columns:`.",
+  ]);
+  assert.ok(found.left_out.some((one) => one.table === "tmp_load"));
+});
+
+test("a schema of 500 tables is listed by a handful of questions, and every table is there", async (live) => {
+  const tables = Array.from(
+    { length: 500 },
+    (_, i) =>
+      `CREATE TABLE t${i} (id ${i % 2 === 0 ? "int" : "uuid"} PRIMARY KEY, v numeric(${1 + i % 38}, ${i % 2}),
+        updated_at timestamptz)`,
+  );
+  await live.db.run(
+    `${tables.join(";")}; INSERT INTO t0 (id) SELECT g FROM generate_series(1, 200000) g;
+    INSERT INTO t2 (id, updated_at) SELECT g * 2, now() FROM generate_series(1, 200000) g; ANALYZE t0; ANALYZE t2`,
+  );
+  await live.db.run(`ALTER DATABASE ${live.db.name} SET log_statement = 'all'`);
+  const before = (await Deno.readTextFile(server!.log)).length;
+  const { path } = await init(live);
+  const log = (await Deno.readTextFile(server!.log)).slice(before);
+  const lines = await readExports(path, live.env);
+  assert.deepEqual(
+    lines.sort(),
+    Array.from({ length: 500 }, (_, i) => {
+      const how = i === 0 ? "chunked id 100000 p1" : i === 2 ? "chunked id 200000 p1" : "incremental updated_at -";
+      return `t${i}: public.t${i} ${how}`;
+    }).sort(),
+  );
+  const asked = log.split("BEGIN TRANSACTION").length - 1;
+  assert.ok(asked > 0 && asked < 25, `${asked} transactions for 500 tables`);
+});
+
+test("what the user may not read is left out and said; a schema without rights is a clear error", async (live) => {
+  await live.db.run(`CREATE TABLE open (id int PRIMARY KEY); CREATE TABLE closed (id int PRIMARY KEY);
+    CREATE TABLE only_id (id int PRIMARY KEY, secret text); CREATE SCHEMA hidden; CREATE TABLE hidden.t (id int);
+    CREATE ROLE reader_${live.db.name} LOGIN PASSWORD 'reader'; GRANT SELECT ON open TO reader_${live.db.name};
+    GRANT SELECT (id) ON only_id TO reader_${live.db.name}`);
+  const env = { DATABASE_URL: toUrl(live.db, `reader_${live.db.name}`, "reader") };
+  try {
+    const { path, yaml } = await init({ ...live, env });
+    assert.deepEqual(await readExports(path, env), ["open: public.open full"]);
+    assert.match(yaml, /^# - closed, only_id: no right to SELECT from it$/m);
+    const hidden = await runProgram(["init", "--source-env", "DATABASE_URL", "--schema", "hidden"], env);
+    assert.equal(hidden.code, 1);
+    assert.match(hidden.stderr, /RIVET_INIT_NO_TABLES.*'t' because no right to SELECT/s);
+    assert.match(hidden.stderr, /Grant SELECT/);
+    const one = await runProgram(["init", "--source-env", "DATABASE_URL", "--table", "closed"], env);
+    assert.match(one.stderr, /RIVET_INIT_TABLE_NOT_FOUND.*no right to SELECT/s);
+  } finally {
+    await live.db.run(`DROP OWNED BY reader_${live.db.name}; DROP ROLE reader_${live.db.name}`);
+  }
+});
+
+test("an empty schema, a missing one and a missing table say what there is instead", async (live) => {
+  await live.db.run(
+    `CREATE SCHEMA bare; CREATE SCHEMA shop; CREATE TABLE shop.orders (id int); CREATE TABLE "Items" (id int)`,
+  );
+  const fail = async (...args: string[]) => {
+    const { code, stderr } = await runProgram(["init", "--source-env", "DATABASE_URL", ...args], live.env);
+    assert.equal(code, 1, stderr);
+    return stderr;
+  };
+  assert.match(
+    await fail("--schema", "bare"),
+    /RIVET_INIT_NO_TABLES\].*'bare' has no tables.*Other schemas: public, shop/s,
+  );
+  assert.match(await fail("--schema", "nope"), /RIVET_INIT_NO_TABLES\] There is no schema 'nope'/);
+  assert.match(await fail("--table", "orders"), /RIVET_INIT_TABLE_NOT_FOUND.*SCHEMA\.NAME.*shop/s);
+  assert.match(await fail("--table", "items"), /Did you mean 'Items'/);
+  assert.match(await fail("--include", "x*"), /None of the 1 tables/);
+  const { path } = await init(live, "--table", "shop.orders");
+  assert.deepEqual(await readExports(path, live.env), ["orders: shop.orders full"]);
+});
+
+test("tables that were never analysed are sized by their keys and bytes, and a locked one does not stop the rest", async (live) => {
+  await live.db.run(`CREATE TABLE fresh (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off);
+    INSERT INTO fresh SELECT g, 'x' FROM generate_series(1, 150000) g;
+    CREATE TABLE raw (v text) WITH (autovacuum_enabled = off); INSERT INTO raw SELECT 'x' FROM generate_series(1, 150000);
+    CREATE TABLE small (id int PRIMARY KEY)`);
+  const before = await discover(live);
+  const modes = (found: Discovery) => found.tables.map((t) => `${t.table} ${t.suggested_mode} ${t.row_source}`);
+  assert.deepEqual(modes(before), ["fresh chunked key_span", "raw chunked bytes", "small full catalog"]);
+  await withClient(live.db.connection, async (client) => {
+    await client.query("BEGIN; LOCK TABLE fresh IN ACCESS EXCLUSIVE MODE");
+    assert.deepEqual(modes(await discover(live)), ["fresh full null", "raw chunked bytes", "small full catalog"]);
+    await client.query("ROLLBACK");
+  });
+});
+
+test("the password of a URL on the command line becomes a variable, and nothing secret is left anywhere", async (live) => {
+  await live.db.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+  const path = join(live.folder, "pilot.yaml");
+  const { code, stderr } = await runProgram(["init", "--source", toUrl(live.db), "-o", path]);
+  assert.equal(code, 0, stderr);
+  const yaml = await Deno.readTextFile(path);
+  assert.match(yaml, / {2}password_env: PGPASSWORD #/);
+  for (const text of [yaml, stderr]) assert.ok(!text.includes("a%20test") && !text.includes("a test"));
+  const result = await runEngine({ configPath: path, env: { PGPASSWORD: live.db.connection.password! } });
+  assert.deepEqual(result.per_export.map((entry) => entry.rows), [1]);
+});
+
+test("--mode asks for one mode; a table that cannot have it keeps its own and says so", async (live) => {
+  await live.db.run(`CREATE TABLE stamped (id int PRIMARY KEY, created_at timestamptz NOT NULL, expires_at timestamptz);
+    CREATE TABLE numbered (id int PRIMARY KEY, v text); CREATE TABLE plain (v text);
+    INSERT INTO stamped VALUES (1, now()); INSERT INTO numbered VALUES (1); INSERT INTO plain VALUES ('x')`);
+  const modes = async (mode: string) => {
+    const { path, yaml } = await init(live, "--mode", mode, "--force");
+    const result = await runEngine({ configPath: path, env: live.env });
+    assert.equal(result.failed_count, 0, JSON.stringify(result.per_export));
+    return { lines: await readExports(path, live.env), yaml };
+  };
+  const incremental = await modes("incremental");
+  assert.deepEqual(incremental.lines, [
+    "numbered: public.numbered incremental id -",
+    "plain: public.plain full",
+    "stamped: public.stamped incremental created_at -",
+  ]);
+  assert.match(incremental.yaml, /`mode: incremental` was asked for, but it has no column that grows/);
 });

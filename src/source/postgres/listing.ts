@@ -52,12 +52,17 @@ async function readTables(source: Source, literal: string): Promise<(string | nu
   try {
     return await source.rows(selectTables(literal, "pg_relation_size(c.oid)", "pg_table_size(c.oid)"));
   } catch (error) {
-    // A size waits for whoever has the table locked; what the last VACUUM or ANALYZE counted does not.
-    if (!(error instanceof RivetError) || error.retry !== "same_connection") throw error;
-    const known = "c.relpages * current_setting('block_size')::int8";
-    return await source.rows(selectTables(literal, known, known));
+    // A size waits for whoever has the table locked; for those tables, what was counted last must do.
+    const known = "nullif(c.relpages, 0) * current_setting('block_size')::int8";
+    const orKnown = (size: string) => `CASE WHEN ${LOCKED} THEN ${known} ELSE ${size} END`;
+    return await source.rows(
+      selectTables(literal, orKnown("pg_relation_size(c.oid)"), orKnown("pg_table_size(c.oid)")),
+    );
   }
 }
+
+const LOCKED = `EXISTS (SELECT FROM pg_locks l WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock'
+  AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))`;
 
 /** Sizes count partitions and children; rows are as the planner reckons them, the last known density times today's pages. */
 function selectTables(literal: string, mainBytes: string, bytes: string): string {
@@ -72,7 +77,7 @@ function selectTables(literal: string, mainBytes: string, bytes: string): string
         CASE WHEN c.relkind IN ('r', 'm') THEN ${bytes} ELSE 0 END AS bytes
       FROM part JOIN pg_class c ON c.oid = part.oid
     ), total AS (
-      SELECT root, count(*) AS members, count(*) FILTER (WHERE pages > 0 AND (relpages = 0 OR reltuples < 0)) AS unknown,
+      SELECT root, count(*) AS members, count(*) FILTER (WHERE pages IS NULL OR pages > 0 AND (relpages = 0 OR reltuples < 0)) AS unknown,
         sum(CASE WHEN relpages > 0 AND reltuples >= 0 THEN reltuples / relpages * pages ELSE 0 END) AS rows,
         sum(pages) AS pages, sum(bytes) AS bytes
       FROM member GROUP BY root
