@@ -52,6 +52,7 @@ async function readTables(source: Source, literal: string): Promise<(string | nu
   try {
     return await source.rows(selectTables(literal, "pg_relation_size(c.oid)", "pg_table_size(c.oid)"));
   } catch (error) {
+    if (!(error instanceof RivetError) || error.retry !== "same_connection") throw error;
     // A size waits for whoever has the table locked; for those tables, what was counted last must do.
     const known = "nullif(c.relpages, 0) * current_setting('block_size')::int8";
     const orKnown = (size: string) => `CASE WHEN ${LOCKED} THEN ${known} ELSE ${size} END`;
