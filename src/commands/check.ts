@@ -128,11 +128,13 @@ async function checkExport(context: CommandContext, input: CheckInput): Promise<
   return { examination, types, target, errors };
 }
 
-/** An error that does not say where it is, is in the export that was looked at. */
+/** With the export in its place: of several, one cannot tell otherwise which it was. */
 function placed(error: RivetError, entry: Export): RivetError {
-  if (error.where !== null) return error;
+  const name = `export '${entry.name}'`;
+  if (error.where?.includes(name)) return error;
   const { code, message, cure, retry, cause } = error;
-  return new RivetError(code, message, { where: `export '${entry.name}'`, cure, retry, cause });
+  const where = error.where === null ? name : `${name}, ${error.where}`;
+  return new RivetError(code, message, { where, cure, retry, cause });
 }
 
 /** Reads the credentials and looks at the place's form; writes nothing. */

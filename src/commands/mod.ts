@@ -7,6 +7,7 @@ import { VERSION } from "../version.ts";
 import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
 import { addCheck } from "./check.ts";
 import { addInit } from "./init.ts";
+import { addDoctor } from "./doctor.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
 import { addRun } from "./run.ts";
@@ -21,6 +22,19 @@ export interface ProgramOptions {
 }
 
 const LOCK_WAIT_S_DEFAULT = 600;
+
+/** In the order of `rivet --help`: that in which they are used. */
+const COMMANDS = [
+  addInit,
+  addDoctor,
+  addCheck,
+  addRun,
+  addValidate,
+  addState,
+  addMetrics,
+  addJournal,
+  addSchema,
+];
 
 /** Parses the arguments, runs the command, prints what went wrong; resolves to the exit code. */
 export function buildProgram(options: ProgramOptions): (args: readonly string[]) => Promise<number> {
@@ -51,8 +65,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       };
     };
     const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
-    const commands = [addInit, addCheck, addRun, addValidate, addState, addMetrics, addJournal, addSchema];
-    for (const add of commands) add(program as never, context);
+    for (const add of COMMANDS) add(program as never, context);
     for (const command of allCommands(program as never)) {
       command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
     }

@@ -64,4 +64,5 @@ export { type Campaign, orderExports, type Recommendation } from "./order.ts";
 export { type Proposal, proposeAll, proposeExport } from "./propose.ts";
 export { toOrderInput, toPlannedExport, toUnits } from "./seal.ts";
 export { type Diagnosis, type Examination, examineExport, type Remembered, type RowEstimate } from "./examine.ts";
+export { preflight, type PreflightCheck, type PreflightContext } from "./preflight.ts";
 export { buildTypeReport, type ReportedColumn, type TypeReport, type TypeViolation } from "./type_report.ts";

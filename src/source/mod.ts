@@ -37,7 +37,7 @@ export {
 } from "./sql.ts";
 export { clockExpression, oldestTransaction, shiftBack } from "./clock.ts";
 export { type Access, explainAccess } from "./explain.ts";
-export { readClockMs, readConnectionsMax } from "./health.ts";
 export { type Mark, readMark, writtenAround, writtenBefore } from "./mark.ts";
 export { type ListedColumn, type ListedTable, type Listing, listTables } from "./listing.ts";
+export { findMissingRight, type MissingRight, readClockMs, readConnectionsMax } from "./health.ts";
 export { openSource, sharesForAMoment } from "./open.ts";

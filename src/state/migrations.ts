@@ -169,6 +169,11 @@ export function isNewest(version: number | null): boolean {
   return version === MIGRATIONS.at(-1)!.version;
 }
 
+/** Throws RIVET_STATE_SCHEMA_NEWER, or RIVET_STATE_BACKEND_FAILED for the state of another program. */
+export function checkVersion(version: number, location: string): void {
+  refuseUnknown(version, MIGRATIONS.at(-1)!.version, location);
+}
+
 /** Whether this program, in any version, wrote the state. */
 export function isOwn(version: number | null): boolean {
   return version !== null && version >= VERSION_MIN;

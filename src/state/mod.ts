@@ -1,6 +1,7 @@
 // The door of state/.
 
 export { type LateState, openStateLater } from "./late.ts";
+export { inspectState, type StateInspection } from "./inspect.ts";
 export { openState, type OpenStateOptions, STATE_FILE } from "./open.ts";
 export type {
   CursorDefinition,

@@ -74,7 +74,7 @@ function parseUrl(url: string): URL {
   }
 }
 
-async function openDb(place: Place, now: () => number, readOnly = false): Promise<Db> {
+export async function openDb(place: Place, now: () => number, readOnly = false): Promise<Db> {
   switch (place.kind) {
     case "sqlite":
       return await openSqlite({ path: place.path, now, readOnly });
@@ -109,7 +109,7 @@ async function openEmpty(now: () => number): Promise<Db> {
 }
 
 /** A new, empty file while the usual one holds progress: every export would start over. */
-async function refuseToLeaveBehind(place: Place, directory: string): Promise<void> {
+export async function refuseToLeaveBehind(place: Place, directory: string): Promise<void> {
   const usual = join(directory, STATE_FILE);
   if (place.kind !== "sqlite" || place.path === usual || place.path === ":memory:") return;
   if (await hasContent(place.path) || !await hasContent(usual)) return;
@@ -132,6 +132,6 @@ async function refuseToLeaveBehind(place: Place, directory: string): Promise<voi
   );
 }
 
-function hasContent(path: string): Promise<boolean> {
+export function hasContent(path: string): Promise<boolean> {
   return Deno.stat(path).then((stat) => stat.size > 0, () => false);
 }
