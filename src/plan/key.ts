@@ -187,8 +187,19 @@ async function sampleByPages(
   return sampled.map((row) => row.map((value) => value ?? ""));
 }
 
+/** What a walk needs to know and may ask. */
+export interface WalkContext {
+  readonly source: Pick<Source, "engine" | "rows">;
+  readonly query: Query;
+  readonly filters: readonly Predicate[];
+}
+
 /** Exact cuts: walks the index in steps, each statement no longer than one step. */
-async function walkKeys(context: KeyContext, columns: readonly KeyColumn[], size: number): Promise<string[][]> {
+export async function walkKeys(
+  context: WalkContext,
+  columns: readonly KeyColumn[],
+  size: number,
+): Promise<string[][]> {
   const { engine } = context.source;
   const text = columns.map((c) => textExpression(engine, keyExpression(engine, c), c.type)).join(", ");
   const order = columns.map((c) => keyExpression(engine, c)).join(", ");

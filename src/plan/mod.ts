@@ -13,6 +13,7 @@ export {
 } from "./build.ts";
 export { expandUnits, NULL_PARTITION, unitName } from "./partition.ts";
 export { describeCursor, fingerprint } from "./definition.ts";
+export { narrowSlice } from "./narrow.ts";
 export { findCursor } from "./window.ts";
 export {
   buildReadShape,

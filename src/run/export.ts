@@ -22,6 +22,7 @@ import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease, whileHeld } from "./lease.ts";
+import { worst } from "./level.ts";
 import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
 import { rehearse } from "./rehearse.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
@@ -234,12 +235,6 @@ async function beginRun(
     await destination[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-const LEVELS: readonly Consistency[] = ["none", "slice", "snapshot"];
-
-function worst(...levels: readonly Consistency[]): Consistency {
-  return LEVELS[Math.min(...levels.map((level) => LEVELS.indexOf(level)))]!;
 }
 
 /** Several lanes see one moment only where they share a picture. */

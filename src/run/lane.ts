@@ -3,7 +3,7 @@
 import { fromWireError, RivetError, type WireError } from "../errors.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
-import type { SessionLimits, SourceConnection } from "../source/mod.ts";
+import type { Consistency, SessionLimits, SourceConnection } from "../source/mod.ts";
 import type { SliceProgress, SliceRequest, SliceResult } from "./slice.ts";
 
 export interface LaneSpec {
@@ -19,6 +19,10 @@ export interface LaneSpec {
 export interface Lane {
   /** It reads the picture it was told to join; a lane that was told none has its own. */
   readonly joined: boolean;
+  /** How its own slices fit together. */
+  readonly consistency: Consistency;
+  /** Small results as text, in the lane's picture; not while a slice runs. */
+  rows(sql: string): Promise<(string | null)[][]>;
   run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
   observe(
     request: ObserveRequest,
@@ -39,6 +43,7 @@ export type OpenLane = (spec: LaneSpec, host: LaneHost) => Promise<Lane>;
 
 export type ToLane =
   | { readonly kind: "open"; readonly spec: LaneSpec }
+  | { readonly kind: "rows"; readonly sql: string }
   | { readonly kind: "run"; readonly request: SliceRequest }
   | { readonly kind: "observe"; readonly request: ObserveRequest }
   | { readonly kind: "compare"; readonly request: KeysRequest }
@@ -47,7 +52,8 @@ export type ToLane =
   | { readonly kind: "close" };
 
 export type FromLane =
-  | { readonly kind: "opened"; readonly joined: boolean }
+  | { readonly kind: "opened"; readonly joined: boolean; readonly consistency: Consistency }
+  | { readonly kind: "rows"; readonly rows: (string | null)[][] }
   | { readonly kind: "progress"; readonly progress: SliceProgress }
   /** Answered by `credentials`. */
   | { readonly kind: "refresh" }
@@ -100,7 +106,9 @@ export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<La
   const lane = new WorkerLane(worker, host);
   try {
     const answer = await lane.ask({ kind: "open", spec });
-    lane.joined = answer.kind === "opened" && answer.joined;
+    if (answer.kind !== "opened") throw strangeAnswer(answer);
+    lane.joined = answer.joined;
+    lane.consistency = answer.consistency;
   } catch (error) {
     worker.terminate();
     throw error;
@@ -110,6 +118,7 @@ export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<La
 
 class WorkerLane implements Lane {
   joined = false;
+  consistency: Consistency = "none";
   #pending: PromiseWithResolvers<FromLane> | null = null;
   #onProgress: (progress: SliceProgress) => void = () => {};
   #dead: RivetError | null = null;
@@ -145,6 +154,12 @@ class WorkerLane implements Lane {
         (error) => this.#pending?.reject(error),
       );
     } else this.#pending?.resolve(message);
+  }
+
+  async rows(sql: string): Promise<(string | null)[][]> {
+    const answer = await this.ask({ kind: "rows", sql });
+    if (answer.kind !== "rows") throw strangeAnswer(answer);
+    return answer.rows;
   }
 
   async run(

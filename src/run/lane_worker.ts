@@ -5,7 +5,7 @@ import { invariant, toWireError } from "../errors.ts";
 import { type Core, openCore } from "../core/mod.ts";
 import { type Destination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
-import { openSource, type Source } from "../source/mod.ts";
+import { type Consistency, openSource, type Source } from "../source/mod.ts";
 import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
 import { compareKeys, observeSlice } from "./observe.ts";
 import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
@@ -21,7 +21,7 @@ const PROGRESS_EVERY_MS = 200;
 let tools: { source: Source; destination: Destination | null; core: Core } | null = null;
 let running = new AbortController();
 
-async function open(spec: LaneSpec): Promise<boolean> {
+async function open(spec: LaneSpec): Promise<{ joined: boolean; consistency: Consistency }> {
   const core = await openCore(spec.core);
   const destination = spec.destination === null ? null : await openDestination(spec.destination, { refresh });
   try {
@@ -34,7 +34,7 @@ async function open(spec: LaneSpec): Promise<boolean> {
       throw error;
     }
     tools = { source, destination, core };
-    return joined;
+    return { joined, consistency: source.consistency ?? "snapshot" };
   } catch (error) {
     await destination?.[Symbol.asyncDispose]();
     throw error;
@@ -50,6 +50,11 @@ function refresh(): Promise<ResolvedDestination> {
     scope.postMessage({ kind: "refresh" });
   }
   return fresh.promise;
+}
+
+async function ask(sql: string): Promise<(string | null)[][]> {
+  invariant(tools !== null, "A lane was asked before it was opened");
+  return await tools.source.rows(sql);
 }
 
 /** The tools of one request, with a signal and a pace of its own. */
@@ -93,7 +98,9 @@ async function close(): Promise<void> {
 async function answer(message: ToLane): Promise<void> {
   switch (message.kind) {
     case "open":
-      return scope.postMessage({ kind: "opened", joined: await open(message.spec) });
+      return scope.postMessage({ kind: "opened", ...await open(message.spec) });
+    case "rows":
+      return scope.postMessage({ kind: "rows", rows: await ask(message.sql) });
     case "run":
       return await run(message.request);
     case "observe":

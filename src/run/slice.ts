@@ -9,8 +9,8 @@ import { ByteQueue } from "./queue.ts";
 /** Everything a lane needs to know about one slice. Structured-clonable. */
 export interface SliceRequest {
   readonly index: number;
-  /** The SELECT of the slice. */
-  readonly sql: string;
+  /** The SELECTs whose rows, one after the other, are the slice: usually one. */
+  readonly statements: readonly string[];
   readonly columns: readonly ColumnSpec[];
   readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
   /** Key of the first file without its extension; a run that was taken over adds `_r<takeover>`, further files `_p<k>`. */
@@ -90,8 +90,12 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
   };
   try {
     const wires = request.columns.map((column) => column.wire);
-    const report = await source.read(request.sql, sink, { ...request.read, wires, signal });
-    control = [];
+    const reports: ReadReport[] = [];
+    for (const sql of request.statements) {
+      reports.push(await source.read(sql, sink, { ...request.read, wires, signal }));
+      control = [];
+    }
+    const report = sumReports(reports);
     const observations = encoder.finish(request.emptyFile);
     await drain();
     const parts = await writer.finish();
@@ -105,6 +109,15 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
   } finally {
     encoder.close();
   }
+}
+
+function sumReports(reports: readonly ReadReport[]): ReadReport {
+  return {
+    rows: reports.reduce((sum, report) => sum + report.rows, 0),
+    bytesRead: reports.reduce((sum, report) => sum + report.bytesRead, 0),
+    longestStatementMs: Math.max(0, ...reports.map((report) => report.longestStatementMs)),
+    statements: reports.reduce((sum, report) => sum + report.statements, 0),
+  };
 }
 
 /** What the server sent, what the core decoded and what the files hold must be one number. */

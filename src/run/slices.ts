@@ -3,12 +3,15 @@
 import { RivetError, toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
-import { sharesForAMoment, type SourceConnection } from "../source/mod.ts";
+import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
 import type { StoredSlice } from "../state/mod.ts";
 import type { EncoderSpec } from "../core/mod.ts";
 import type { Intent, Run } from "./export.ts";
 import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
+import { worst } from "./level.ts";
+import { chooseRanges, learnFrom } from "./narrow.ts";
+import { openPace, type Pace } from "./pace.ts";
 import { needsNewLane, retryDelayMs } from "./retry.ts";
 import type { SliceRequest } from "./slice.ts";
 
@@ -22,6 +25,7 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   const signal = AbortSignal.any([run.signal, stop.signal]);
   const template = await toTemplate(run);
   await sharePicture(run);
+  const pace = openPace(run.task.export.tuning, { ...run.task, chunks: run.slices.length });
   const failures: RivetError[] = [];
   const work = async () => {
     await using lane = new LaneHolder(run, connection);
@@ -30,7 +34,7 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
       await waitForMemory(run, signal);
       const slice = await run.state.claimSlice(run.runId, run.lease);
       if (slice === null) return;
-      await runOne(run, lane, slice, template, signal);
+      await runOne(run, lane, slice, template, pace, signal);
     }
   };
   const lanes = Array.from({ length: run.task.lanes }, () =>
@@ -84,6 +88,7 @@ async function runOne(
   lane: LaneHolder,
   claimed: StoredSlice,
   template: Template,
+  pace: Pace,
   signal: AbortSignal,
 ): Promise<void> {
   const slice = run.slices[claimed.index]!;
@@ -91,8 +96,13 @@ async function runOne(
   for (let attempt = claimed.attempts;; attempt++) {
     recorder.sliceStarted(slice, attempt);
     try {
-      const request = { ...toRequest(task, slice, template, run.resumed || attempt > 1), takeover: run.takeovers };
-      const result = await (await lane.open()).run(request, signal, (progress) => recorder.progress(slice, progress));
+      const open = await lane.open();
+      const ranges = await chooseRanges(run, slice, pace, open);
+      const request = {
+        ...toRequest(task, slice, ranges, template, run.resumed || attempt > 1),
+        takeover: run.takeovers,
+      };
+      const result = await open.run(request, signal, (progress) => recorder.progress(slice, progress));
       const createdAt = new Date(run.context.runtime.now()).toISOString();
       const parts = result.parts.map((part) => ({
         sliceIndex: slice.index,
@@ -109,7 +119,8 @@ async function runOne(
         format,
         run.lease,
       );
-      return recorder.sliceCompleted(slice, result);
+      recorder.sliceCompleted(slice, result);
+      return learnFrom(run, pace, result.report);
     } catch (thrown) {
       const error = describeFailure(toRivetError(thrown), task);
       if (signal.aborted) {
@@ -162,7 +173,9 @@ class LaneHolder implements AsyncDisposable {
     const refreshDestination = () => withCredentials(task.destination, (name) => context.runtime.env(name));
     if (this.#lane !== null) return this.#lane;
     // A connection that was lost took its own picture with it.
-    if (this.#opened && picture.token === null && this.run.slices.length > 1) picture.consistency = "slice";
+    if (this.#opened && picture.token === null && this.run.slices.length > 1) {
+      picture.consistency = worst(picture.consistency, "slice");
+    }
     this.#opened = true;
     this.#lane = await context.openLane({
       source: this.connection,
@@ -174,9 +187,8 @@ class LaneHolder implements AsyncDisposable {
       throw picture.token === null ? error : describeJoin(toRivetError(error));
     });
     // Too late to join: this lane sees a moment of its own.
-    if (picture.token !== null && !this.#lane.joined && picture.consistency === "snapshot") {
-      picture.consistency = "slice";
-    }
+    const level = picture.token !== null && !this.#lane.joined ? "slice" : "snapshot";
+    picture.consistency = worst(picture.consistency, this.#lane.consistency, level);
     return this.#lane;
   }
 
@@ -235,11 +247,17 @@ export function stemOf(name: string, runId: string): string {
   return `${name}_${plain}`.replace(/[^\p{L}\p{N}._-]/gu, "-");
 }
 
-function toRequest(task: Task, slice: Slice, template: Template, clean: boolean): SliceRequest {
+function toRequest(
+  task: Task,
+  slice: Slice,
+  ranges: readonly (Predicate | null)[],
+  template: Template,
+  clean: boolean,
+): SliceRequest {
   const { format } = task.export;
   return {
     index: slice.index,
-    sql: sliceSelect(task, template.shape, slice),
+    statements: ranges.map((bounds) => sliceSelect(task, template.shape, { bounds })),
     columns: template.shape.columns,
     encoder: template.encoder,
     keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,

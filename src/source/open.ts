@@ -23,3 +23,8 @@ export async function openSource(connection: SourceConnection, limits: SessionLi
 export function sharesForAMoment(engine: Engine): boolean {
   return engine === "mysql";
 }
+
+/** Whether the engine reads a slice in one statement that lasts until its last row; the others fetch it in blocks. */
+export function readsInOneStatement(engine: Engine): boolean {
+  return engine === "mysql" || engine === "mssql";
+}

@@ -6,7 +6,9 @@ import { runEngine } from "../support/engine.ts";
 import { type FaultKind, Faults } from "../support/faults.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
 import { type MysqlDatabase, openMysqlServers, testMysql } from "../support/mariadb.ts";
-import { findUntracked, readThroughAllManifests, readThroughManifest } from "../support/reader.ts";
+import type { Source } from "../../src/source/mod.ts";
+import { slowSource } from "../support/slow_source.ts";
+import { findUntracked, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
 
 const servers = await openMysqlServers();
 const ROWS = 40;
@@ -15,12 +17,38 @@ interface Mode {
   readonly settings: object;
   /** Rows of several runs add up; otherwise the last run is the whole picture. */
   readonly adds?: boolean;
+  /** Statements seem to take long, so that chunks are read in several. */
+  readonly slow?: boolean;
+  /** Rows without a time do not belong to the export. */
+  readonly timedOnly?: boolean;
+  /** Folders below the destination that each hold a picture of their own. */
+  readonly folders?: readonly string[];
 }
 
 const MODES: Record<string, Mode> = {
   full: { settings: { mode: "full" } },
   "chunked by range in two lanes": { settings: { mode: "chunked", chunk_column: "id", chunk_size: 15, parallel: 2 } },
+  "chunked by range with slow statements": {
+    settings: {
+      mode: "chunked",
+      chunk_column: "id",
+      chunk_size: 15,
+      tuning: { chunk_max_statement_s: 0.005, chunk_min_rows: 2 },
+    },
+    slow: true,
+  },
   "chunked by key": { settings: { mode: "chunked", chunk_by_key: ["grp", "id"], chunk_size: 15 } },
+  "chunked by days": { settings: { mode: "chunked", chunk_column: "at", chunk_by_days: 4 } },
+  "chunked densely": { settings: { mode: "chunked", chunk_column: "id", chunk_dense: true, chunk_size: 15 } },
+  "chunked by range to CSV": { settings: { mode: "chunked", chunk_column: "id", chunk_size: 15, format: "csv" } },
+  "time window": {
+    settings: { mode: "time_window", time_column: "at", days_window: 36500 },
+    timedOnly: true,
+  },
+  partitioned: {
+    settings: { mode: "full", partition_by: "at", partition_granularity: "month" },
+    folders: ["2026-01", "2026-02", "__HIVE_DEFAULT_PARTITION__"],
+  },
   incremental: { settings: { mode: "incremental", cursor_column: "at" }, adds: true },
 };
 
@@ -33,23 +61,28 @@ async function breakAt(db: MysqlDatabase, mode: Mode, kind: FaultKind, at: numbe
   const entry = {
     name: "t",
     table: "t",
-    ...mode.settings,
     format: "parquet",
-    destination: { type: "local", path: "out" },
+    destination: { type: "local", path: mode.folders === undefined ? "out" : "out/{partition}" },
+    ...mode.settings,
   };
   await Deno.writeTextFile(configPath, JSON.stringify({ source, exports: [entry] }));
   const env = { TEST_PASSWORD: password ?? "" };
   const faults = new Faults(at, kind);
-  const first = await runEngine({ configPath, env, faults }).catch((error) => error);
+  const wrapSource = mode.slow ? slowSource().wrap : (source: Source) => source;
+  const first = await runEngine({ configPath, env, faults, wrapSource }).catch((error) => error);
   if (faults.fired === null) assert.equal(first.failed_count, 0, JSON.stringify(first.per_export?.[0]?.error));
-  const second = await runEngine({ configPath, env });
+  const second = await runEngine({ configPath, env, wrapSource });
   const where = `${kind} at ${at} (${faults.fired})`;
   assert.equal(second.failed_count, 0, `${where}: ${JSON.stringify(second.per_export[0]?.error)}`);
-  const out = join(folder.path, "out");
-  const rows = mode.adds ? await readThroughAllManifests(out) : await readThroughManifest(out);
-  assert.deepEqual(await findUntracked(out), [], where);
+  const rows: Row[] = [];
+  for (const part of mode.folders ?? ["."]) {
+    const out = join(folder.path, "out", part);
+    rows.push(...mode.adds ? await readThroughAllManifests(out) : await readThroughManifest(out));
+    assert.deepEqual(await findUntracked(out), [], where);
+  }
   const ids = rows.map((row) => Number(row["id"])).sort((a, b) => a - b);
-  assert.deepEqual(ids, Array.from({ length: ROWS }, (_, i) => i + 1), where);
+  const every = Array.from({ length: ROWS }, (_, i) => i + 1);
+  assert.deepEqual(ids, mode.timedOnly ? every.filter((id) => id % 10 !== 0) : every, where);
   return faults.fired !== null;
 }
 
@@ -58,7 +91,7 @@ for (const [name, mode] of Object.entries(MODES)) {
     testMysql(servers, `${name} survives a ${kind} at every effect`, async (db) => {
       await db.run(`CREATE TABLE t (id int PRIMARY KEY, grp varchar(5), at datetime, body text, KEY (grp, id));
         INSERT INTO t WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < ${ROWS})
-          SELECT g, CONCAT('g', g % 4), '2026-01-01 12:00:00' + INTERVAL FLOOR(g / 3) DAY, CONCAT('row ', g) FROM s;
+          SELECT g, CONCAT('g', g % 4), IF(g % 10 = 0, NULL, '2026-01-25 12:00:00' + INTERVAL FLOOR(g / 3) DAY), CONCAT('row ', g) FROM s;
         ANALYZE TABLE t`);
       let points = 0;
       while (await breakAt(db, mode, kind, points + 1)) points++;

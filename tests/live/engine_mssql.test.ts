@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { runEngine } from "../support/engine.ts";
 import { join, temporaryFolder } from "../support/files.ts";
-import { listMssqlServers, type MssqlDatabase, type MssqlServer } from "../support/mssql.ts";
+import { RivetError } from "../../src/errors.ts";
+import type { Source } from "../../src/source/mod.ts";
+import { listMssqlServers, type MssqlDatabase, type MssqlServer, openFakeDatabase } from "../support/mssql.ts";
 import { readManifestFile, readThroughAllManifests, readThroughManifest, type Row } from "../support/reader.ts";
+import { slowSource } from "../support/slow_source.ts";
 
 async function writeConfig(folder: string, db: MssqlDatabase, exports: string): Promise<string> {
   const path = join(folder, "rivet.yaml");
@@ -200,5 +203,83 @@ for (const server of listMssqlServers()) {
         Array.from({ length: 300 }, (_, id) => id * 3 + 1000),
       );
     });
+  });
+
+  for (const [name, cut] of Object.entries(CUTS).filter(([name]) => ["range", "text key", "days"].includes(name))) {
+    Deno.test(`${server.name}: after a slow statement the next ones are shorter (${name})`, async () => {
+      await withLive(server, async (db, folder) => {
+        await fillItems(db);
+        const configPath = await writeConfig(
+          folder,
+          db,
+          `  - name: items\n    table: items\n    ${cut}\n    tuning: {chunk_max_statement_s: 0.025, chunk_min_rows: 5}
+    format: parquet\n    destination: {type: local, path: out}\n`,
+        );
+        const slow = slowSource();
+        const result = await runEngine({ configPath, env: envOf(db), wrapSource: slow.wrap });
+        const summary = result.per_export[0]!;
+        assert.equal(result.failed_count, 0, JSON.stringify(summary.error));
+        const rows = await readThroughManifest(join(folder, "out"));
+        assert.deepEqual(
+          rows.map((row) => Number(row["id"])).sort((a, b) => a - b),
+          Array.from({ length: ROWS }, (_, id) => id * 3),
+        );
+        assert.ok(summary.warnings.some((w) => w.includes("chunk_max_statement_s")), `${summary.warnings}`);
+        assert.ok(slow.statements.length > 1.5 * summary.slices, `${slow.statements}`);
+        // One a lane before anything was known; the chunk of NULL keys cannot be cut.
+        assert.ok(slow.statements.filter((size) => size > 25).length <= summary.lanes + 1, `${slow.statements}`);
+      });
+    });
+  }
+}
+
+/** The `at`-th read of all connections ends as one whose connection was lost. */
+function loseOnce(at: number): (inner: Source) => Source {
+  let reads = 0;
+  return (inner) =>
+    new Proxy(inner, {
+      get(source, name) {
+        if (name === "read") {
+          return (...args: Parameters<Source["read"]>) => {
+            if (++reads !== at) return source.read(...args);
+            throw new RivetError("RIVET_SOURCE_CONNECTION_LOST", "Lost", { retry: "reconnect" });
+          };
+        }
+        const value = Reflect.get(source, name) as unknown;
+        return typeof value === "function" ? value.bind(source) : value;
+      },
+    });
+}
+
+const LEVELS = [
+  ["a picture that was lost between chunks", {}, 2, "slice"],
+  ["a picture that was never lost", {}, 0, "snapshot"],
+  ["no picture at all", { snapshot: false }, 2, "none"],
+  ["statements with row versions", { snapshot: false, rowVersions: true }, 2, "slice"],
+] as const;
+
+for (const [name, options, at, level] of LEVELS) {
+  Deno.test(`fake: ${name} is recorded as ${level}`, async () => {
+    await using folder = await temporaryFolder();
+    await using db = await openFakeDatabase(options);
+    await db.run("CREATE TABLE t (id int NOT NULL PRIMARY KEY)");
+    await db.run(`INSERT INTO t VALUES ${Array.from({ length: 40 }, (_, id) => `(${id})`).join(", ")}`);
+    const configPath = await writeConfig(
+      folder.path,
+      db,
+      `  - name: t
+    table: t
+    mode: chunked
+    chunk_column: id
+    chunk_size: 10
+    tuning: {max_retries: 1, retry_backoff_ms: 1}
+    format: parquet
+    destination: {type: local, path: out}
+`,
+    );
+    const result = await runEngine({ configPath, env: envOf(db), wrapSource: loseOnce(at) });
+    assert.equal(result.failed_count, 0, JSON.stringify(result.per_export[0]?.error));
+    assert.equal((await readThroughManifest(join(folder.path, "out"))).length, 40);
+    assert.equal((await readManifestFile(join(folder.path, "out")))?.source.extraction.consistency, level);
   });
 }

@@ -5,6 +5,7 @@ import type { ServerConnection } from "../../src/source/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { join, temporaryFolder } from "../support/files.ts";
 import { openMysqlServers, runSql, testMysql } from "../support/mariadb.ts";
+import { slowSource } from "../support/slow_source.ts";
 import { readManifestFile, readThroughAllManifests, readThroughManifest } from "../support/reader.ts";
 
 const servers = await openMysqlServers();
@@ -205,4 +206,71 @@ testMysql(servers, "keys of every kind and NULL keys cover a table exactly", asy
     assert.equal(rows.length, 1000, summary.export_name);
     assert.equal(new Set(rows.map((row) => String(row["f"]))).size, 1000, summary.export_name);
   }
+});
+
+const SLOW_CUTS: Record<string, object> = {
+  range: { chunk_column: "id", chunk_size: 400 },
+  "text key": { chunk_by_key: "code", chunk_size: 400 },
+  "composite key": { chunk_by_key: ["grp", "id"], chunk_size: 400 },
+  days: { chunk_column: "at", chunk_by_days: 10 },
+};
+
+for (const [name, cut] of Object.entries(SLOW_CUTS)) {
+  for (const parallel of [1, 2]) {
+    testMysql(servers, `after a slow statement the next ones are shorter (${name}, ${parallel} lanes)`, async (db) => {
+      await using folder = await temporaryFolder();
+      await db.run(`CREATE TABLE t (id int PRIMARY KEY, grp int NOT NULL, at datetime, code varchar(20) NOT NULL,
+          KEY (code), KEY (grp, id));
+        INSERT INTO t WITH RECURSIVE s(g) AS (SELECT 0 UNION ALL SELECT g + 2 FROM s WHERE g < 1998)
+          SELECT g, g % 7, IF(g % 50 = 8, NULL, '2026-01-01' + INTERVAL FLOOR(g * 36) MINUTE), CONCAT('k', g * 7919 % 2000)
+          FROM s;
+        INSERT INTO t SELECT id + 1, grp, at, CONCAT('K', code) FROM t;
+        ANALYZE TABLE t`);
+      // A millisecond a row: 400 rows are four times too slow, 80 fit.
+      const tuning = { profile: "fast", chunk_max_statement_s: 0.1, chunk_min_rows: 50 };
+      const entry = { name: "t", table: "t", mode: "chunked", parallel, tuning, ...cut, ...toFolder("out") };
+      const configPath = await writeConfig(folder.path, db.connection, [entry]);
+      const slow = slowSource();
+      const env = { TEST_PASSWORD: db.connection.password ?? "" };
+      const result = await runEngine({ configPath, env, wrapSource: slow.wrap });
+      const summary = result.per_export[0]!;
+      assert.equal(result.failed_count, 0, JSON.stringify(summary.error));
+      const rows = await readThroughManifest(join(folder.path, "out"));
+      assert.deepEqual(
+        rows.map((row) => Number(row["id"])).sort((a, b) => a - b),
+        Array.from({ length: 2000 }, (_, id) => id),
+      );
+      assert.equal(summary.files, summary.slices, "a chunk is one file, however many statements it took");
+      // Lanes that began before anything was known read one long statement each; the slice of NULL keys cannot be cut.
+      const long = slow.statements.filter((size) => size > 100).length;
+      assert.ok(long <= parallel, `${slow.statements}`);
+      assert.ok(slow.statements.length > 2 * summary.slices, `${slow.statements}`);
+      // What is left at the end of a chunk may be less.
+      const short = slow.statements.filter((size) => size < 50).length;
+      assert.ok(short <= summary.slices + 1, `${slow.statements}`);
+      assert.equal(summary.warnings.filter((w) => w.includes("chunk_max_statement_s")).length, 1);
+      const level = (await readManifestFile(join(folder.path, "out")))?.source.extraction.consistency;
+      assert.ok(parallel > 1 || level === "snapshot");
+    });
+  }
+}
+
+testMysql(servers, "without a snapshot a chunk stays one statement, and the slow one is told", async (db) => {
+  await using folder = await temporaryFolder();
+  await db.run(`CREATE TABLE t (id int PRIMARY KEY) ENGINE=MyISAM;
+    INSERT INTO t WITH RECURSIVE s(g) AS (SELECT 0 UNION ALL SELECT g + 1 FROM s WHERE g < 899) SELECT g FROM s`);
+  const tuning = { profile: "fast", chunk_max_statement_s: 0.1, chunk_min_rows: 50 };
+  const cut = { mode: "chunked", chunk_column: "id", chunk_size: 300, tuning };
+  const configPath = await writeConfig(folder.path, db.connection, [{
+    name: "t",
+    table: "t",
+    ...cut,
+    ...toFolder("out"),
+  }]);
+  const slow = slowSource();
+  const env = { TEST_PASSWORD: db.connection.password ?? "" };
+  const result = await runEngine({ configPath, env, wrapSource: slow.wrap });
+  assert.deepEqual(slow.statements, [300, 300, 300]);
+  assert.match(result.per_export[0]!.warnings.join("; "), /without a snapshot .* smaller chunk_size/);
+  assert.equal((await readManifestFile(join(folder.path, "out")))?.source.extraction.consistency, "slice");
 });

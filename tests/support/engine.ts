@@ -19,6 +19,8 @@ export interface EngineOptions {
   readonly onEvent?: (event: RunEvent) => void;
   readonly nowMs?: () => number;
   readonly signal?: AbortSignal;
+  /** Put around every source, inside the faults. */
+  readonly wrapSource?: (inner: Source) => Source;
 }
 
 let pid = 10_000;
@@ -43,7 +45,8 @@ export async function runEngine(given: EngineOptions): Promise<AggregateSummary>
   const destination = (inner: Destination) => withFaults(inner, "destination", faults);
   const openFaultySource: RunContext["openSource"] = async (connection, limits) => {
     faults.point("source.open");
-    return source(await openSource(connection, limits));
+    const inner = await openSource(connection, limits);
+    return source(given.wrapSource?.(inner) ?? inner);
   };
   const openFaultyDestination: RunContext["openDestination"] = async (resolved) =>
     destination(await openDestination(resolved));
@@ -92,6 +95,8 @@ async function openLocalLane(
     const destination = spec.destination === null ? null : await openStore(spec.destination);
     return {
       joined,
+      consistency: source.consistency ?? "snapshot",
+      rows: (sql) => source.rows(sql),
       run: (request, signal, onProgress) =>
         runSlice(request, { source, destination: destination!, core, signal, onProgress }),
       observe: (request, signal, onProgress) => observeSlice(request, { source, core, signal, onProgress }),

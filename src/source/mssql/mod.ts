@@ -35,7 +35,7 @@ export async function openMssql(server: ServerConnection, limits: SessionLimits)
       if (!inPicture || connection.inTransaction) throw error;
       inPicture = false;
       consistency = "slice";
-      if (!(error instanceof RivetError) || error.retry !== "same_connection") throw error;
+      if (!(error instanceof RivetError) || error.retry === "never") throw error;
       const { code, message, where, cure, retryDelayMs, cause } = error;
       throw new RivetError(code, message, {
         ...(where === null ? {} : { where }),
