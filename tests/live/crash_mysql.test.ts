@@ -46,8 +46,8 @@ const MODES: Record<string, Mode> = {
     timedOnly: true,
   },
   partitioned: {
-    settings: { mode: "full", partition_by: "at", partition_granularity: "month" },
-    folders: ["2026-01", "2026-02", "__HIVE_DEFAULT_PARTITION__"],
+    settings: { mode: "full", partition_by: "at", partition_granularity: "year" },
+    folders: ["2026", "__HIVE_DEFAULT_PARTITION__"],
   },
   incremental: { settings: { mode: "incremental", cursor_column: "at" }, adds: true },
 };
