@@ -5,8 +5,8 @@ import type { Config, Export } from "../config/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
 import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
-import { VERSION } from "../version.ts";
 import { type CommandContext, toJson } from "./command.ts";
+import { buildRunContext } from "./engine.ts";
 
 export interface ExecutionFlags {
   validate?: true | undefined;
@@ -48,7 +48,13 @@ export async function executeExports(context: CommandContext, execution: Executi
     columns: () => terminal.columns(),
     nowMs: () => runtime.monotonic(),
   }, flags.progress);
-  const runContext = await buildRunContext(context, config, late, flags, watcher.events);
+  const runContext = await buildRunContext(context, config, late, {
+    validate: flags.validate === true || flags.reconcile === true,
+    reconcile: flags.reconcile === true,
+    resume: flags.resume === true,
+    force: flags.force === true,
+    strict: flags.strict === true,
+  }, watcher.events);
   const { aggregateExitCode } = await import("../run/mod.ts");
   const aggregate = await execution.run(execution.adapt?.(runContext) ?? runContext);
   watcher.end(aggregate);
@@ -99,57 +105,6 @@ function checkStdout(exports: readonly Export[], flags: ExecutionFlags): void {
       cure: "Use `--summary-output FILE` instead of `--json`",
     });
   }
-}
-
-async function buildRunContext(
-  context: CommandContext,
-  config: Config,
-  late: LateState,
-  flags: ExecutionFlags,
-  events: RunContext["events"],
-): Promise<RunContext> {
-  const { runtime, signal } = context;
-  const [
-    { compileCore },
-    { openSource },
-    { openDestination },
-    { LEASE_TTL_MS_DEFAULT, openWorkerLane },
-    { isDead, processStart },
-  ] = await Promise
-    .all([
-      import("../core/mod.ts"),
-      import("../source/mod.ts"),
-      import("../destination/mod.ts"),
-      import("../run/mod.ts"),
-      import("./process.ts"),
-    ]);
-  const { openState } = await import("../state/mod.ts");
-  const ttl = runtime.env("RIVET_STATE_LEASE_TTL_S");
-  return {
-    config,
-    options: {
-      validate: flags.validate === true || flags.reconcile === true,
-      reconcile: flags.reconcile === true,
-      resume: flags.resume === true,
-      force: flags.force === true,
-      strict: flags.strict === true,
-      lockWaitS: context.globals().lockWaitS,
-    },
-    runtime,
-    version: VERSION,
-    state: late.state,
-    hasState: late.exists,
-    events,
-    signal,
-    core: await compileCore(),
-    leaseTtlMs: ttl === undefined || !/^\d+$/.test(ttl) ? LEASE_TTL_MS_DEFAULT : Number(ttl) * 1000,
-    openSource,
-    openDestination,
-    openLane: openWorkerLane,
-    openMemoryState: () => openState({ url: "sqlite::memory:", directory: config.directory }),
-    isDead: (holder) => isDead(holder, runtime),
-    processStart: processStart(runtime.pid),
-  };
 }
 
 async function writeSummaries(

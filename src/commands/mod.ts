@@ -10,6 +10,7 @@ import { addInit } from "./init.ts";
 import { addDoctor } from "./doctor.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
+import { addReconcile } from "./reconcile.ts";
 import { addRun } from "./run.ts";
 import { addSchema } from "./schema.ts";
 import { addState } from "./state.ts";
@@ -30,6 +31,7 @@ const COMMANDS = [
   addCheck,
   addRun,
   addValidate,
+  addReconcile,
   addState,
   addMetrics,
   addJournal,

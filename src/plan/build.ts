@@ -16,7 +16,14 @@ import {
 } from "../source/mod.ts";
 import type { CursorState, ExportKey, StoredRun } from "../state/mod.ts";
 import { applyOverrides } from "../types/mod.ts";
-import { buildCursorDefinition, buildDefinition, checkCursor, checkInterrupted, fingerprint } from "./definition.ts";
+import {
+  buildCursorDefinition,
+  buildDefinition,
+  checkCursor,
+  checkSamePlan,
+  fingerprint,
+  type Purpose,
+} from "./definition.ts";
 import { findColumn, type KeyContext } from "./key.ts";
 import { parquetSpec } from "./memory.ts";
 import { buildSlices, countSlices } from "./layout.ts";
@@ -50,6 +57,8 @@ export interface StoredProgress {
   readonly cursor: CursorState | null;
   /** The interrupted run to finish, with its slices. */
   readonly run: StoredRun | null;
+  /** What the stored run is taken up for. @default "resume" */
+  readonly purpose?: Purpose;
   /** Run what the unit's plan artifact says instead of planning. */
   readonly asPlanned?: boolean;
 }
@@ -100,7 +109,7 @@ export async function buildTask(
   }, context.runtime);
   const definition = buildDefinition(entry, unit.name, columns, destinationWritten);
   if (unit.sealed !== undefined) checkSettings(unit.sealed, definition, where);
-  if (progress.run !== null) checkInterrupted(progress.run, definition, config.path);
+  if (progress.run !== null) checkSamePlan(progress.run, definition, config.path, progress.purpose ?? "resume");
 
   const keyContext: KeyContext = { source, query, shape: { columns }, filters: unit.filters, where };
   const planned = stored !== null

@@ -7,6 +7,7 @@ import { writtenDestination } from "../destination/mod.ts";
 import type { KeyColumn, Query, Source, SourceColumn } from "../source/mod.ts";
 import type { CursorDefinition, CursorState, StoredRun } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
+import type { Slice } from "./task.ts";
 import { cursorName, findCursor } from "./window.ts";
 
 /** 16 hex digits that change when any setting of the record changes. */
@@ -122,11 +123,37 @@ export function checkCursor(
   }
 }
 
-/** Refuses to finish an interrupted run under an edited config; names what was edited. */
-export function checkInterrupted(run: StoredRun, definition: Readonly<Record<string, string>>, config: string): void {
+/** What a stored run is taken up for. */
+export type Purpose = "resume" | "count" | "reconcile" | "repair";
+
+/** Settings that do not matter to what a finished run is asked: how files look, or where they lie, changes no row. */
+const UNASKED: Record<Purpose, readonly string[]> = {
+  resume: [],
+  count: ["columns", "format", "compression", "layout", "destination", "unique", "lanes"],
+  reconcile: ["format", "compression", "layout", "destination", "unique", "lanes"],
+  repair: ["unique", "lanes"],
+};
+
+/** Refuses to continue or to check a run under an edited config; names what was edited. */
+export function checkSamePlan(
+  run: StoredRun,
+  definition: Readonly<Record<string, string>>,
+  config: string,
+  purpose: Purpose,
+): void {
   const edited = Object.keys({ ...run.definition, ...definition })
-    .filter((key) => (run.definition[key] ?? "") !== (definition[key] ?? ""));
+    .filter((key) => !UNASKED[purpose].includes(key) && (run.definition[key] ?? "") !== (definition[key] ?? ""));
   if (edited.length === 0) return;
+  if (purpose !== "resume") {
+    throw new RivetError(
+      "RIVET_STATE_CHUNK_PLAN_CHANGED",
+      `Run '${run.runId}' was made with other settings: ${edited.join(", ")} changed since`,
+      {
+        where: `export '${run.key.exportName}'`,
+        cure: `Undo the edit, or run the export again with \`rivet run -c ${config} -e ${run.key.exportName}\``,
+      },
+    );
+  }
   const chunksOnly = edited.every((key) => key === "chunks");
   throw new RivetError(
     chunksOnly ? "RIVET_STATE_CHUNK_PLAN_CHANGED" : "RIVET_STATE_INTERRUPTED_RUN_OWNER_MISMATCH",
@@ -135,6 +162,27 @@ export function checkInterrupted(run: StoredRun, definition: Readonly<Record<str
       where: `export '${run.key.exportName}'`,
       cure:
         `Undo the edit and run again to finish it, or give it up with \`rivet state reset-chunks -c ${config} -e ${run.key.exportName}\``,
+    },
+  );
+}
+
+/** Digest of all bounds, kept in the run's intent: a bound edited by hand is found. */
+export function boundsFingerprint(slices: readonly Pick<Slice, "index" | "id" | "bounds">[]): string {
+  const hash = createHash("sha256");
+  // Piece by piece: the text of a million slices must never be one string.
+  for (const { index, id, bounds } of slices) hash.update(`${JSON.stringify([index, id, bounds])}\n`);
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Refuses chunks whose bounds are not those that were planned. */
+export function checkBounds(run: StoredRun, slices: readonly Slice[], expected: string): void {
+  if (boundsFingerprint(slices) === expected) return;
+  throw new RivetError(
+    "RIVET_STATE_CHUNK_WINDOWS_BROKEN",
+    `The stored chunks of run '${run.runId}' are not those it was planned with`,
+    {
+      where: `export '${run.key.exportName}'`,
+      cure: `Give the run up with \`rivet state reset-chunks -e ${run.key.exportName}\`, then run again`,
     },
   );
 }

@@ -12,7 +12,7 @@ export {
   type Unit,
 } from "./build.ts";
 export { expandUnits, NULL_PARTITION, unitName } from "./partition.ts";
-export { describeCursor, fingerprint } from "./definition.ts";
+export { boundsFingerprint, checkBounds, describeCursor, fingerprint, type Purpose } from "./definition.ts";
 export { narrowSlice } from "./narrow.ts";
 export { findCursor } from "./window.ts";
 export {
@@ -23,7 +23,9 @@ export {
   type ObserveResult,
   readOptions,
   type ReadShape,
+  type RereadInput,
   sliceSelect,
+  toKeysSource,
   toObserveRequest,
 } from "./read.ts";
 export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";

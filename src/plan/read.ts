@@ -1,7 +1,15 @@
 // How a slice is read: one statement and one set of decoded columns, the same for the export and for every later check of it.
 
 import type { ColumnSpec, EdgeSpec, EncoderSpec, SliceObservations } from "../core/mod.ts";
-import { buildSelect, type Engine, type HiddenColumn, type ReadOptions, type ReadReport } from "../source/mod.ts";
+import {
+  buildSelect,
+  type Engine,
+  type HiddenColumn,
+  type ReadOptions,
+  type ReadReport,
+  type Source,
+  type SourceConnection,
+} from "../source/mod.ts";
 import { formatType } from "../types/mod.ts";
 import type { Slice, Task } from "./task.ts";
 import { EDGE_COLUMN, edgeOf, findCursor } from "./window.ts";
@@ -96,6 +104,17 @@ export function toObserveRequest(task: Task, shape: ReadShape, slice: Slice): Ob
   };
 }
 
+/** Slices of a finished run to be read again in one picture. */
+export interface RereadInput {
+  readonly task: Task;
+  readonly slices: readonly Slice[];
+  readonly connection: SourceConnection;
+  /** Holds the picture open; `token` is what lanes join. */
+  readonly source: Source;
+  readonly token: string | null;
+  readonly onSlice: (slice: Slice, result: ObserveResult) => void;
+}
+
 /** The rows of a slice in the source against those in its files, by key. Parquet only. */
 export interface KeysRequest {
   /** Reads the slice and writes, as CSV without a header, the key columns and the row's hash. */
@@ -112,4 +131,18 @@ export interface KeysResult {
   readonly extra: readonly string[];
   readonly changed: readonly string[];
   readonly counts: { readonly missing: number; readonly extra: number; readonly changed: number };
+}
+
+/** The slice read as CSV lines of its keys and each row's hash. `keys` are in the order of the columns. */
+export function toKeysSource(task: Task, shape: ReadShape, slice: Slice, keys: readonly string[]): ObserveRequest {
+  const plain = toObserveRequest(task, shape, slice);
+  return {
+    ...plain,
+    columns: shape.columns.map((column) => ({ ...column, hidden: !keys.includes(column.name) })),
+    encoder: {
+      ...plain.encoder,
+      format: { kind: "csv", codec: "none", header: false },
+      rowHash: task.columns.map((column) => column.name),
+    },
+  };
 }

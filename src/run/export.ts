@@ -5,7 +5,9 @@ import { type Destination, readManifest } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
+  boundsFingerprint,
   buildTask,
+  checkBounds,
   checkRules,
   fromSliceIntent,
   lanesFor,
@@ -23,8 +25,8 @@ import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease, whileHeld } from "./lease.ts";
 import { worst } from "./level.ts";
-import { boundsFingerprint, checkBounds, findDamaged, findReopened } from "./resume.ts";
 import { rehearse } from "./rehearse.ts";
+import { findDamaged, findReopened } from "./resume.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
 import { runSlices, stemOf } from "./slices.ts";
 import { RunRecorder } from "./recorder.ts";

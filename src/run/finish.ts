@@ -167,7 +167,7 @@ async function reconcile(run: Run, rows: number): Promise<number | null> {
 
 function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): TaskCommit {
   const { task, runId, recorder } = run;
-  const chunks = task.export.mode === "chunked" ? slices.filter((slice) => slice.id !== "null") : [];
+  const chunks = slices.filter((slice) => slice.id !== "null");
   const cursor = nextCursor(run, slices);
   return {
     runId,
@@ -175,9 +175,9 @@ function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): T
     cursor,
     committed: cursor !== null
       ? { strategy: "incremental", cursor: cursor.value, chunkIndex: null }
-      : chunks.length > 0
-      ? { strategy: "chunked", cursor: null, chunkIndex: chunks.at(-1)?.index ?? 0 }
-      : null,
+      : task.export.mode === "incremental"
+      ? null
+      : { strategy: task.export.mode, cursor: null, chunkIndex: chunks.at(-1)?.index ?? 0 },
     schema: recorder.schemaToStore(task, rows),
     shape: longestValues(slices.map((slice) => slice.observations)),
     metric: recorder.toMetric("success", rows),

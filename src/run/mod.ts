@@ -13,6 +13,7 @@ export { makeRunId } from "./export.ts";
 export { type Lane, type LaneHost, lanePermissions, type LaneSpec, type OpenLane, openWorkerLane } from "./lane.ts";
 export { compareKeys, observeSlice, type ObserveTools } from "./observe.ts";
 export { LEASE_TTL_MS_DEFAULT } from "./lease.ts";
+export { compareSliceKeys, type RereadContext, rereadSlices } from "./reread.ts";
 export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
 export { summaryExitCode } from "./recorder.ts";
 

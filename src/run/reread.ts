@@ -6,28 +6,17 @@ import {
   buildReadShape,
   type KeysRequest,
   type KeysResult,
-  type ObserveResult,
-  type Slice,
+  type RereadInput,
   type Task,
   toObserveRequest,
 } from "../plan/mod.ts";
-import { sharesForAMoment, type Source, type SourceConnection } from "../source/mod.ts";
+import { sharesForAMoment, type Source } from "../source/mod.ts";
 import type { RunContext } from "./context.ts";
 import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
 
 export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "core" | "openLane">;
-
-export interface RereadInput {
-  readonly task: Task;
-  readonly slices: readonly Slice[];
-  readonly connection: SourceConnection;
-  /** Holds the picture open; `token` is what lanes join. */
-  readonly source: Source;
-  readonly token: string | null;
-  readonly onSlice: (slice: Slice, result: ObserveResult) => void;
-}
 
 /** Observes every slice; lanes are as many as the export may have. The first final failure ends it. */
 export async function rereadSlices(context: RereadContext, input: RereadInput): Promise<void> {

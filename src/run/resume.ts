@@ -1,30 +1,8 @@
 // Which slices of an interrupted run still hold: nothing is continued on trust.
 
-import { createHash } from "node:crypto";
-import { RivetError } from "../errors.ts";
 import { type Destination, type ExpectedObject, findDamage, listByKey } from "../destination/mod.ts";
 import type { Slice } from "../plan/mod.ts";
-import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
-
-/** Digest of all bounds, kept in the run's intent: a bound edited by hand is found. */
-export function boundsFingerprint(slices: readonly Pick<Slice, "index" | "id" | "bounds">[]): string {
-  const hash = createHash("sha256");
-  // Piece by piece: the text of a million slices must never be one string.
-  for (const { index, id, bounds } of slices) hash.update(`${JSON.stringify([index, id, bounds])}\n`);
-  return hash.digest("hex").slice(0, 16);
-}
-
-export function checkBounds(run: StoredRun, slices: readonly Slice[], expected: string): void {
-  if (boundsFingerprint(slices) === expected) return;
-  throw new RivetError(
-    "RIVET_STATE_CHUNK_WINDOWS_BROKEN",
-    `The stored chunks of run '${run.runId}' are not those it was planned with`,
-    {
-      where: `export '${run.key.exportName}'`,
-      cure: `Give the run up with \`rivet state reset-chunks -e ${run.key.exportName}\`, then run again`,
-    },
-  );
-}
+import type { StoredPart, StoredSlice } from "../state/mod.ts";
 
 /** Completed slices whose parts are not what was committed, each with the reason. */
 export async function findDamaged(

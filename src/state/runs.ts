@@ -51,6 +51,15 @@ export async function listRuns(
   return rows.map(toRun);
 }
 
+/** Names that begin with a prefix and have runs in this source: the partitions of an export. */
+export async function exportNames(sql: Sql, source: string, prefix: string): Promise<string[]> {
+  const rows = await sql.all(
+    "SELECT DISTINCT export_name FROM chunk_run WHERE source = ? AND substr(export_name, 1, ?) = ? ORDER BY export_name",
+    [source, [...prefix].length, prefix],
+  );
+  return rows.map((row) => text(row, "export_name"));
+}
+
 /** Run and slices together: a run whose slices are missing would be an empty success. */
 export async function beginRun(
   db: Db,

@@ -191,6 +191,8 @@ export interface State extends AsyncDisposable {
   run(runId: string): Promise<StoredRun | null>;
   latestRun(key: ExportKey, status?: RunStatus): Promise<StoredRun | null>;
   runs(filter: { exportName?: string; running?: boolean; limit: number }): Promise<StoredRun[]>;
+  /** Names of this source that begin with a prefix and have runs: the partitions of an export. */
+  exportNames(source: string, prefix: string): Promise<string[]>;
 
   /** Records the run and all its slices together, or nothing. RIVET_STATE_CHUNK_RUN_UNFINISHED while the export has an open run. */
   beginRun(intent: RunIntent, slices: Iterable<SliceIntent>, lease: Lease): Promise<void>;

@@ -28,6 +28,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     run: (runId) => runs.findRun(db, runId),
     latestRun: (key, status) => runs.latestRun(db, key, status),
     runs: (filter) => runs.listRuns(db, filter),
+    exportNames: (source, prefix) => runs.exportNames(db, source, prefix),
 
     beginRun: (intent, planned, lease) => runs.beginRun(db, now(), intent, planned, lease),
     resumeRun: (runId, lease) => runs.resumeRun(db, now(), runId, lease),

@@ -1,4 +1,4 @@
-// The door of verify/: what lies at a destination against what its manifests say.
+// The door of verify/: what lies at a destination against what its manifests say, and what was exported against its source.
 
 export {
   type CheckedPrefix,
@@ -15,3 +15,11 @@ export { checkParts, committedParts, type NamedPart, type PartCheck } from "./pa
 export { type NamedManifest, type Prefix, type PrefixQuestion, readPrefix } from "./prefix.ts";
 export { type Depth, type ValidateOptions, validatePrefix, type Verification } from "./validate.ts";
 export { checkPartValues, type PartValues, readPartValues, whyNotComparable } from "./values.ts";
+export { type ReconcileContext, reconcileExport, type ReconcileOptions } from "./reconcile.ts";
+export {
+  formatReconcile,
+  parseReconcileReport,
+  type PartitionCheck,
+  reconcileExitCode,
+  type ReconcileReport,
+} from "./reconcile_report.ts";

@@ -4,10 +4,25 @@ import { compileCore, openCore } from "../../src/core/mod.ts";
 import { readConfig } from "../../src/config/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import type { AggregateSummary, RunEvent } from "../../src/report/mod.ts";
-import { compareKeys, type LaneSpec, observeSlice, type RunContext, runExports, runSlice } from "../../src/run/mod.ts";
+import {
+  compareKeys,
+  compareSliceKeys,
+  type LaneSpec,
+  observeSlice,
+  rereadSlices,
+  type RunContext,
+  runExports,
+  runSlice,
+} from "../../src/run/mod.ts";
 import { systemRuntime } from "../../src/runtime.ts";
 import { openSource, type Source } from "../../src/source/mod.ts";
 import { openState, type State } from "../../src/state/mod.ts";
+import {
+  type ReconcileContext,
+  reconcileExport,
+  type ReconcileOptions,
+  type ReconcileReport,
+} from "../../src/verify/mod.ts";
 import { Faults, withFaults } from "./faults.ts";
 
 export interface EngineOptions {
@@ -26,7 +41,36 @@ export interface EngineOptions {
 let pid = 10_000;
 
 /** Runs all exports of a config once, as one process would: with a process number of its own. */
-export async function runEngine(given: EngineOptions): Promise<AggregateSummary> {
+export function runEngine(given: EngineOptions): Promise<AggregateSummary> {
+  return withEngine(given, (context) => runExports(context, context.config.exports, 1));
+}
+
+/** Compares the first export of a config, or the named one, with its source. */
+export function reconcileEngine(
+  given: EngineOptions & { readonly exportName?: string },
+  options: Partial<ReconcileOptions> = {},
+): Promise<ReconcileReport> {
+  return withEngine(given, (context) => {
+    const entry = context.config.exports.find(({ name }) => name === (given.exportName ?? name))!;
+    return reconcileExport(toReconcileContext(context), entry, {
+      depth: "content",
+      keysMax: null,
+      runId: null,
+      ...options,
+    });
+  });
+}
+
+export function toReconcileContext(context: RunContext): RunContext & ReconcileContext {
+  return {
+    ...context,
+    reread: (input) => rereadSlices(context, input),
+    compareKeys: (input, requests) => compareSliceKeys(context, input, requests),
+  };
+}
+
+/** What one process does with the engine: a process number, a state and faults of its own. */
+export async function withEngine<T>(given: EngineOptions, body: (context: RunContext) => Promise<T>): Promise<T> {
   const faults = given.faults ?? new Faults(0, "fail");
   const system = systemRuntime();
   const runtime = {
@@ -79,7 +123,7 @@ export async function runEngine(given: EngineOptions): Promise<AggregateSummary>
     isDead: (holder) => holder.pid !== runtime.pid,
     processStart: String(runtime.pid),
   };
-  return await runExports(context, config.exports, 1);
+  return await body(context);
 }
 
 /** A lane in this process: the same slices, no sandbox. */

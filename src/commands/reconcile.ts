@@ -1,0 +1,126 @@
+// `rivet reconcile`: the source against what was exported. Reads the source; changes nothing but the verified boundary.
+
+import { Option } from "@commander-js/extra-typings";
+import { RivetError } from "../errors.ts";
+import type { Config } from "../config/mod.ts";
+import type { ReconcileReport } from "../verify/mod.ts";
+import type { LateState } from "../state/mod.ts";
+import {
+  type AddCommand,
+  collectParams,
+  type CommandContext,
+  parseCount,
+  readConfigFile,
+  selectExports,
+  toJson,
+} from "./command.ts";
+import { buildRunContext } from "./engine.ts";
+
+interface Flags {
+  config: string;
+  export: string;
+  param: Record<string, string>;
+  depth: "count" | "content";
+  keys?: true | undefined;
+  keysMax: number;
+  runId?: string | undefined;
+  format: "pretty" | "json";
+  json?: true | undefined;
+  output?: string | undefined;
+}
+
+const EXAMPLES = `
+Examples:
+  rivet reconcile -c rivet.yaml -e orders                      every chunk read again, its values compared
+  rivet reconcile -c rivet.yaml -e orders --depth count        rows alone, counted by the server
+  rivet reconcile -c rivet.yaml -e orders --keys               and the keys of the rows that differ
+  rivet reconcile -c rivet.yaml -e orders -o reconcile.json    the report that \`rivet repair --report\` takes
+Exit 0: all chunks match, and the verified boundary has advanced. Exit 3: some differ. Exit 1: some could not be compared.`;
+
+export const addReconcile: AddCommand = (program, context) => {
+  program.command("reconcile")
+    .description("Compare an export with its source, chunk by chunk")
+    .requiredOption("-c, --config <file>", "config file")
+    .requiredOption("-e, --export <name>", "the export")
+    .option(
+      "-p, --param <name=value>",
+      "fill ${name} in the config; repeatable",
+      collectParams,
+      {} as Record<string, string>,
+    )
+    .addOption(
+      new Option("--depth <depth>", "count: rows alone; content: the values of every column as well")
+        .choices(["count", "content"] as const).default("content" as const),
+    )
+    .option("--keys", "name the keys of rows that differ; reads the files of those chunks")
+    .option("--keys-max <count>", "keys to name of each sort and chunk", parseCount, 100)
+    .option("--run-id <id>", "this run instead of the newest")
+    .option("-o, --output <file>", "write the report as JSON, for `rivet repair --report`")
+    .addOption(
+      new Option("--format <format>", "the form on stdout; `json` with -o prints nothing")
+        .choices(["pretty", "json"] as const).default("pretty" as const),
+    )
+    .option("--json", "print the report as JSON on stdout")
+    .addHelpText("after", EXAMPLES)
+    .action((flags) => reconcile(context, flags));
+};
+
+async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
+  if (flags.keys && flags.depth === "count") {
+    throw new RivetError("RIVET_CLI_OPTION_UNSUPPORTED", "`--keys` needs `--depth content`", {
+      cure: "Leave `--depth count` away",
+    });
+  }
+  const config = await readConfigFile(context, flags.config, flags.param);
+  const entry = selectExports(config, flags.export)[0]!;
+  const [{ formatReconcile, reconcileExitCode, reconcileExport }, { openStateLater }] = await Promise.all([
+    import("../verify/mod.ts"),
+    import("../state/mod.ts"),
+  ]);
+  await using late = await openStateLater({
+    url: context.runtime.env("RIVET_STATE_URL"),
+    directory: config.directory,
+  });
+  const report = await reconcileExport(await buildReconcileContext(context, config, late), entry, {
+    depth: flags.depth,
+    keysMax: flags.keys ? flags.keysMax : null,
+    runId: flags.runId ?? null,
+  });
+  await writeReport(context, report, flags, formatReconcile);
+  context.setExitCode(reconcileExitCode(report));
+}
+
+/** The engine's lanes, for reading only. A state that does not exist is refused and not made. */
+export async function buildReconcileContext(context: CommandContext, config: Config, late: LateState) {
+  if (!await late.exists()) {
+    throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "There is no state beside the config", {
+      where: config.path,
+      cure:
+        `Run the export with \`rivet run -c ${config.path}\`; if it ran elsewhere, point RIVET_STATE_URL to that state`,
+    });
+  }
+  const { compareSliceKeys, rereadSlices } = await import("../run/mod.ts");
+  const engine = await buildRunContext(context, config, late, {}, () => {});
+  return {
+    ...engine,
+    reread: (input: Parameters<typeof rereadSlices>[1]) => rereadSlices(engine, input),
+    compareKeys: (
+      input: Parameters<typeof compareSliceKeys>[1],
+      requests: Parameters<typeof compareSliceKeys>[2],
+    ) => compareSliceKeys(engine, input, requests),
+  };
+}
+
+async function writeReport(
+  context: CommandContext,
+  report: ReconcileReport,
+  flags: Flags,
+  format: (report: ReconcileReport) => string,
+): Promise<void> {
+  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
+  if (asJson) context.terminal.out(toJson(report));
+  else if (flags.format === "pretty") context.terminal.out(format(report));
+  if (flags.output === undefined) return;
+  const { writeTextFile } = await import("./file.ts");
+  await writeTextFile(flags.output, toJson(report));
+}

@@ -1,0 +1,69 @@
+// Down to the rows: the keys of a slice that are missing, too many or changed, from the source and the stored files themselves.
+
+import { toRivetError } from "../errors.ts";
+import {
+  buildReadShape,
+  type KeysRequest,
+  type RereadInput,
+  type Slice,
+  type Task,
+  toKeysSource,
+} from "../plan/mod.ts";
+import type { Predicate, TableFacts } from "../source/mod.ts";
+import type { StoredPart } from "../state/mod.ts";
+import type { ReconcileContext } from "./reconcile.ts";
+import type { PartitionCheck } from "./reconcile_report.ts";
+
+export interface DrillDownInput extends Omit<RereadInput, "onSlice"> {
+  readonly facts: TableFacts | null;
+  readonly keysMax: number;
+  readonly parts: readonly StoredPart[];
+}
+
+export type Found =
+  | { readonly kind: "keys"; readonly keys: NonNullable<PartitionCheck["keys"]> }
+  | { readonly kind: "none"; readonly why: string };
+
+/** By slice index. What keeps the keys of a slice from being told is said, and does not undo the comparison. */
+export async function drillDown(context: ReconcileContext, input: DrillDownInput): Promise<Map<number, Found>> {
+  const { task, slices } = input;
+  const none = (why: string) => new Map(slices.map((slice) => [slice.index, { kind: "none" as const, why }]));
+  if (task.export.format.kind !== "parquet") return none("keys can be told of Parquet files only");
+  const keys = findKey(task, input.facts, slices[0]!);
+  if (keys === null) return none("keys cannot be told: the rows have no key");
+  const shape = buildReadShape(task, context.config.source.zeroDates);
+  const found = new Map<number, Found>();
+  for (const slice of slices) {
+    const request: KeysRequest = {
+      source: toKeysSource(task, shape, slice, keys),
+      keys,
+      parts: input.parts.filter((part) => part.sliceIndex === slice.index)
+        .map((part) => ({ key: part.fileName, size: part.observations.bytes })),
+      keysMax: input.keysMax,
+    };
+    try {
+      const [result] = await context.compareKeys(input, [request]);
+      found.set(slice.index, { kind: "keys", keys: { columns: keys, ...result! } });
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      const { code, message } = toRivetError(thrown);
+      found.set(slice.index, { kind: "none", why: `keys cannot be told: [${code}] ${message}` });
+    }
+  }
+  return found;
+}
+
+/** The primary key, a unique one, or what the export is cut by; in the order of the columns. */
+export function findKey(task: Task, facts: TableFacts | null, slice: Slice): string[] | null {
+  const names = task.columns.map((column) => column.name);
+  const exported = (columns: readonly string[]) => columns.length > 0 && columns.every((name) => names.includes(name));
+  const unique = facts?.keys.find((key) => (key.primary || (key.unique && key.notNull)) && exported(key.columns));
+  const wanted = unique?.columns ?? boundColumns(slice.bounds) ?? task.export.incremental?.cursorColumn;
+  const list = typeof wanted === "string" ? [wanted] : wanted;
+  return list === undefined || !exported(list) ? null : names.filter((name) => list.includes(name));
+}
+
+function boundColumns(bounds: Predicate | null): string[] | undefined {
+  if (bounds?.kind !== "range" && bounds?.kind !== "null") return undefined;
+  return bounds.columns.flatMap((column) => column.names);
+}
