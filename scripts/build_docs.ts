@@ -2,6 +2,7 @@
 
 import { buildConfigReference, buildJsonSchema } from "../src/config/mod.ts";
 import { CODES } from "../src/errors.ts";
+import { buildArtifactSchema } from "../src/plan/mod.ts";
 import { VERSION } from "../src/version.ts";
 
 const EXITS: Record<string, string> = {
@@ -36,6 +37,7 @@ function errorsPage(): string {
 const PAGES: Record<string, () => string> = {
   "docs/reference/config.md": buildConfigReference,
   "docs/reference/errors.md": errorsPage,
+  "docs/reference/plan.schema.json": () => `${JSON.stringify(buildArtifactSchema(VERSION), null, 2)}\n`,
   "docs/reference/config.schema.json": () => `${JSON.stringify(buildJsonSchema(VERSION), null, 2)}\n`,
 };
 

@@ -315,6 +315,11 @@ const table = {
     "The plan is too old, or the cursor has moved since",
     "Plan again, or apply it with `--force`",
   ),
+  RIVET_PLAN_ARTIFACT_FOREIGN: row(
+    "refusal",
+    "The plan was made for another source than it would be applied to",
+    "Apply it with the environment it was made in, or plan again",
+  ),
   RIVET_PLAN_PARTITION_TOKEN_UNEXPANDED: row(
     "usage",
     "The destination holds a placeholder that has no value",

@@ -4,9 +4,51 @@ import { dirname } from "node:path";
 import { RivetError } from "../errors.ts";
 
 export async function writeTextFile(path: string, text: string): Promise<void> {
-  try {
+  await writing(path, async () => {
     await Deno.mkdir(dirname(path), { recursive: true });
     await Deno.writeTextFile(path, text);
+  });
+}
+
+/** Writes beside the file and takes its place at the end: whoever reads it finds the old file or the whole new one. */
+export async function replaceFile(path: string, pieces: Iterable<string>): Promise<void> {
+  const beside = `${path}.${Deno.pid}.tmp`;
+  await writing(path, async () => {
+    await Deno.mkdir(dirname(path), { recursive: true });
+    const mode = (await Deno.stat(path).catch(() => null))?.mode;
+    try {
+      await Deno.writeTextFile(beside, toStream(pieces), mode ? { mode: mode & 0o777 } : {});
+      await Deno.rename(beside, path);
+    } catch (error) {
+      await Deno.remove(beside).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+const PIECE_LENGTH = 1 << 16;
+
+function toStream(pieces: Iterable<string>): ReadableStream<string> {
+  const left = pieces[Symbol.iterator]();
+  return new ReadableStream({
+    pull(controller) {
+      let text = "";
+      while (text.length < PIECE_LENGTH) {
+        const { value, done } = left.next();
+        if (done === true) {
+          controller.enqueue(text);
+          return controller.close();
+        }
+        text += value;
+      }
+      controller.enqueue(text);
+    },
+  });
+}
+
+async function writing(path: string, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
   } catch (cause) {
     throw new RivetError(
       "RIVET_CLI_OUTPUT_UNWRITABLE",

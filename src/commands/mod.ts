@@ -5,12 +5,14 @@ import { RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.t
 import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
+import { addApply } from "./apply.ts";
 import { addCheck } from "./check.ts";
 import { addInit } from "./init.ts";
 import { addDoctor } from "./doctor.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
 import { addReconcile } from "./reconcile.ts";
+import { addPlan } from "./plan.ts";
 import { addRun } from "./run.ts";
 import { addSchema } from "./schema.ts";
 import { addState } from "./state.ts";
@@ -29,6 +31,8 @@ const COMMANDS = [
   addInit,
   addDoctor,
   addCheck,
+  addPlan,
+  addApply,
   addRun,
   addValidate,
   addReconcile,

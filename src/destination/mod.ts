@@ -28,6 +28,7 @@ export { keepFolders, placeToProbe, PROBE_PREFIX, probeDestination } from "./pro
 export type { OpenOptions } from "./options.ts";
 export {
   type AzureLocation,
+  describeDestination,
   destinationHosts,
   type DestinationInput,
   destinationPaths,

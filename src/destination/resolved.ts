@@ -205,6 +205,26 @@ function at(endpoint: string | null): string {
   return endpoint === null ? "" : ` at ${endpoint}`;
 }
 
+/** Where files go, for people: a path, or a URL of the store. */
+export function describeDestination(resolved: ResolvedDestination): string {
+  switch (resolved.kind) {
+    case "stdout":
+      return "stdout";
+    case "local":
+      return resolved.path;
+    case "s3":
+      return `s3://${resolved.bucket}/${resolved.prefix}`;
+    case "gcs":
+      return `gs://${resolved.bucket}/${resolved.prefix}`;
+    case "azure":
+      return `azure://${resolved.accountName ?? ""}/${resolved.container}/${resolved.prefix}`;
+    default: {
+      const never: never = resolved;
+      return never;
+    }
+  }
+}
+
 const PLACEHOLDER = /\{(date|export|table|partition|run_id)\}/g;
 
 function expand(template: string, values: PlaceholderValues): string {

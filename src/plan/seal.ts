@@ -129,21 +129,28 @@ function resolvedPlan(entry: Export, task: Task, hide: (text: string) => string)
     format: format.kind,
     compression: format.codec,
     compression_level: format.level,
-    parquet: format.parquet,
+    parquet: format.parquet === null ? null : snakeKeys(format.parquet),
     csv: format.csv,
     max_file_size_bytes: entry.maxFileBytes,
     skip_empty: entry.skipEmpty,
     meta_columns: { exported_at: entry.meta.exportedAt, row_hash: entry.meta.rowHash },
     destination_written: hide(task.destinationWritten),
     partition_by: entry.partition,
-    quality: entry.quality,
-    tuning: entry.tuning,
+    quality: snakeKeys(entry.quality),
+    tuning: snakeKeys(entry.tuning),
     tuning_profile_label: entry.tuning.profileLabel,
     verify: entry.verify,
     column_overrides: Object.fromEntries(Object.entries(entry.columns).map(([name, type]) => [name, formatType(type)])),
     schema_drift_policy: entry.onSchemaDrift,
     shape_drift_warn_factor: entry.shapeDriftWarnFactor,
   };
+}
+
+/** Settings in the config's own spelling. */
+function snakeKeys(settings: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), value]),
+  );
 }
 
 function warningsOf({ diagnosis, planned, unfinished }: Proposal): string[] {
