@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readConfig } from "../../src/config/mod.ts";
+import { type ListedColumn, listTables, openSource } from "../../src/source/mod.ts";
 import { systemRuntime } from "../../src/runtime.ts";
 import type { Discovery } from "../../src/scaffold/mod.ts";
 import { runEngine } from "../support/engine.ts";
@@ -308,4 +309,35 @@ test("--mode asks for one mode; a table that cannot have it keeps its own and sa
     "stamped: public.stamped incremental created_at -",
   ]);
   assert.match(incremental.yaml, /`mode: incremental` was asked for, but it has no column that grows/);
+});
+
+test("the listing tells what a description and the facts tell, table by table", async (live) => {
+  await live.db.run(
+    `${STRANGE}; CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN cents AS numeric(9,2); CREATE DOMAIN bare AS numeric;
+    CREATE TABLE typed (m mood, c cents, b bare, a numeric[], t timestamp(3), u uuid[], i interval, x xml, n numeric(5,2) NOT NULL);
+    CREATE UNIQUE INDEX ON typed (t, n DESC); CREATE INDEX ON typed ((n + 1)); CREATE UNIQUE INDEX ON typed (n) WHERE c > 0`,
+  );
+  await using source = await openSource({ engine: "postgres", ...live.db.connection }, {
+    statementTimeoutS: 60,
+    lockTimeoutS: 5,
+    connectTimeoutMs: 5000,
+  });
+  const { tables } = await listTables(source, "shop");
+  assert.ok(tables.length > 20);
+  for (const table of tables) {
+    const { columns, isReadable: _r, partOf: _p, notes: _n, ...facts } = table;
+    const shape = await source.describe({ kind: "table", schema: "shop", name: table.name });
+    const short = (list: readonly ListedColumn[] | typeof shape.columns) =>
+      // A result column no longer knows the domain it was declared with.
+      list.map(({ name, nativeType, type, warnings }) => ({
+        name,
+        nativeType: name === "b" || name === "c" ? "" : nativeType,
+        type,
+        warnings,
+      }));
+    assert.deepEqual(short(columns), short(shape.columns), table.name);
+    assert.deepEqual(facts, await source.facts({ schema: "shop", name: table.name }));
+  }
+  const typed = tables.find((table) => table.name === "typed")!;
+  assert.deepEqual(typed.columns.filter((column) => column.isOpenDecimal).map((column) => column.name), ["b"]);
 });

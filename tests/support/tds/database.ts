@@ -36,7 +36,7 @@ interface Table {
 
 const CATALOG = `
   CREATE TABLE sys.objects (object_id, name, schema_id, type, is_ms_shipped DEFAULT 0);
-  CREATE TABLE sys.columns (object_id, column_id, name, is_nullable);
+  CREATE TABLE sys.columns (object_id, column_id, name, is_nullable, system_type_id, user_type_id, max_length, precision, scale);
   CREATE TABLE sys.indexes (object_id, index_id, name, type, is_primary_key, is_unique, is_disabled, is_hypothetical, has_filter, data_space_id);
   CREATE TABLE sys.index_columns (object_id, index_id, column_id, key_ordinal);
   CREATE TABLE sys.partition_schemes (data_space_id);
@@ -174,8 +174,23 @@ export class FakeDatabase implements Disposable {
     this.#admin.exec(`CREATE TABLE ${quote(schema)}.${quote(table)} (${list.join(", ")}${key})`);
     this.#tables.set(`${schema}.${table}`.toLowerCase(), { id, schema, name: table, columns: notNull });
     this.#admin.prepare("INSERT INTO sys.objects VALUES (?, ?, ?, 'U ', 0)").run(id, table, `1:${schema}`);
-    const insert = this.#admin.prepare("INSERT INTO sys.columns VALUES (?, ?, ?, ?)");
-    notNull.forEach((c, i) => insert.run(id, i + 1, c.name, c.notNull ? 0 : 1));
+    const insert = this.#admin.prepare("INSERT INTO sys.columns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    notNull.forEach((c, i) => {
+      const type = parseType(c.type);
+      const isDecimal = type.name === "decimal" || type.name === "numeric";
+      const scale = isDecimal ? type.second : /time|offset/.test(type.name) ? type.first : 0;
+      insert.run(
+        id,
+        i + 1,
+        c.name,
+        c.notNull ? 0 : 1,
+        CLR.has(type.name) ? null : type.name,
+        type.name,
+        /^n(var)?char$/.test(type.name) ? type.first * 2 : type.first,
+        isDecimal ? type.first : 0,
+        scale,
+      );
+    });
     this.#addIndex(id, primary.length === 0 ? null : `PK_${table}`, primary, true, true);
   }
 

@@ -181,6 +181,8 @@ export function defineFunctions(
   define("SERVERPROPERTY", (name) => properties(String(name)));
   define("OBJECT_ID", (name) => objectId(String(name)));
   define("SCHEMA_NAME", (id) => id === null || id === undefined ? "dbo" : String(id).replace(/^\d+:/, ""));
+  // The fake keeps the names of types in the place of their numbers.
+  define("TYPE_NAME", (id) => id ?? null);
   define("DB_ID", () => 5n);
   define("REPLICATE", (text, count) => String(text).repeat(Number(count)));
   define("QUOTENAME", (name) => `[${String(name).replaceAll("]", "]]")}]`);
