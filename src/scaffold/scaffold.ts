@@ -2,7 +2,14 @@
 
 import { readConfigText } from "../config/mod.ts";
 import { RivetError } from "../errors.ts";
-import { type ListedTable, type Listing, listTables, openSource, type Source } from "../source/mod.ts";
+import {
+  type ListedTable,
+  type Listing,
+  listTables,
+  openSource,
+  type Source,
+  type SourceConnection,
+} from "../source/mod.ts";
 import { advise } from "./advice.ts";
 import { openScaffoldSource, type ScaffoldSource } from "./connection.ts";
 import { buildDiscovery, type Discovery } from "./discovery.ts";
@@ -27,8 +34,8 @@ const LIMITS = { statementTimeoutS: 60, lockTimeoutS: 2, connectTimeoutMs: 10_00
 /** Throws RIVET_INIT_NO_TABLES, RIVET_INIT_TABLE_NOT_FOUND and what the connection says. */
 export async function buildScaffold(request: ScaffoldRequest, version: string): Promise<Scaffold> {
   const given = await openScaffoldSource(request);
-  await using source = await openSource(given.connection, LIMITS);
   checkSchema(request, given);
+  await using source = await open(given.connection);
   const { chosen, scope } = await choose(source, request);
   const exports = await adviseAll(source, chosen.tables, request);
   const { engine, tlsMode } = given;
@@ -47,6 +54,18 @@ export async function buildScaffold(request: ScaffoldRequest, version: string): 
       ...warnings,
     ],
   };
+}
+
+/** A cure that speaks of a config would not help: there is none yet. */
+async function open(connection: SourceConnection): Promise<Source> {
+  try {
+    return await openSource(connection, LIMITS);
+  } catch (error) {
+    if (connection.engine !== "sqlite" || !(error instanceof RivetError)) throw error;
+    const { code, message, retry, cause } = error;
+    const cure = "Check the path after `sqlite:` and that the file is a SQLite database this user may read";
+    throw new RivetError(code, message, { where: "--source", cure, retry, cause });
+  }
 }
 
 /** On MySQL the database of the URL is the schema; a SQLite file has one. */
