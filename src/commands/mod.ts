@@ -13,6 +13,7 @@ import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
 import { addReconcile } from "./reconcile.ts";
 import { addPlan } from "./plan.ts";
+import { addPermissions } from "./permissions.ts";
 import { addRun } from "./run.ts";
 import { addSchema } from "./schema.ts";
 import { addState } from "./state.ts";
@@ -39,6 +40,7 @@ const COMMANDS = [
   addState,
   addMetrics,
   addJournal,
+  addPermissions,
   addSchema,
 ];
 

@@ -14,6 +14,13 @@ export { type Lane, type LaneHost, lanePermissions, type LaneSpec, type OpenLane
 export { compareKeys, observeSlice, type ObserveTools } from "./observe.ts";
 export { LEASE_TTL_MS_DEFAULT } from "./lease.ts";
 export { compareSliceKeys, type RereadContext, rereadSlices } from "./reread.ts";
+export {
+  type ExportPermissions,
+  exportPermissions,
+  type ProgramPermissions,
+  programPermissions,
+  toDenoFlags,
+} from "./permissions.ts";
 export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
 export { summaryExitCode } from "./recorder.ts";
 

@@ -2,6 +2,7 @@
 
 export { type LateState, openStateLater } from "./late.ts";
 export { inspectState, type StateInspection } from "./inspect.ts";
+export { type StateNeeds, stateNeeds } from "./needs.ts";
 export { openState, type OpenStateOptions, STATE_FILE } from "./open.ts";
 export type {
   CursorDefinition,

@@ -1,0 +1,73 @@
+// `rivet permissions`: the `--allow-…` list under which the whole program can run the exports of a config, and nothing else.
+
+import { fileURLToPath } from "node:url";
+import { type AddCommand, collectParams, type CommandContext, selectExports, toJson } from "./command.ts";
+
+interface PermissionFlags {
+  config: string;
+  export?: string | undefined;
+  param: Record<string, string>;
+  json?: true | undefined;
+}
+
+const EXAMPLES = `
+Examples:
+  rivet permissions -c rivet.yaml
+  deno run $(rivet permissions -c rivet.yaml) cli.ts run -c rivet.yaml
+  rivet permissions -c rivet.yaml --json   also what the lanes of each export may reach
+Every variable that is not named does not exist for the program. The lanes, which touch the data, have less: no
+environment, their own source and destination. After a change of the config ask again.`;
+
+export const addPermissions: AddCommand = (program, context) => {
+  program.command("permissions")
+    .description("Print the deno permissions that running a config needs")
+    .requiredOption("-c, --config <file>", "config file")
+    .option("-e, --export <name>", "only this export")
+    .option(
+      "-p, --param <name=value>",
+      "fill ${name} in the config; repeatable",
+      collectParams,
+      {} as Record<string, string>,
+    )
+    .option("--json", "as one JSON object")
+    .addHelpText("after", EXAMPLES)
+    .action((flags) => permissionsCommand(context, flags));
+};
+
+async function permissionsCommand(context: CommandContext, flags: PermissionFlags): Promise<void> {
+  const asked = new Set<string>();
+  const runtime = {
+    ...context.runtime,
+    env(name: string) {
+      asked.add(name);
+      return context.runtime.env(name);
+    },
+  };
+  const [{ readConfig }, { exportPermissions, programPermissions, toDenoFlags }] = await Promise.all([
+    import("../config/mod.ts"),
+    import("../run/mod.ts"),
+  ]);
+  const config = await readConfig(flags.config, { params: flags.param, runtime });
+  const exports = selectExports(config, flags.export);
+  const found = await programPermissions({ config, exports, runtime, program: programFolder() });
+  // What the config asks for, and the client of a store, beside what the program itself looks at.
+  asked.delete("HOME");
+  const permissions = { ...found, env: [...new Set([...found.env, ...asked])].sort() };
+  const deno = toDenoFlags(permissions);
+  if (!flags.json) {
+    if (deno.some((flag) => /\s/.test(flag))) {
+      context.terminal.err("warning: a path holds a blank, which `$(…)` would split; take the list of `--json`\n");
+    }
+    return context.terminal.out(`${deno.join("\n")}\n`);
+  }
+  const connection = await config.source.resolveConnection();
+  const lanes = exports.map((entry) => exportPermissions(entry, connection, runtime));
+  context.terminal.out(toJson({ flags: deno, ...permissions, lanes }));
+}
+
+/** Null where the program is not files of its own. */
+function programFolder(): string | null {
+  return import.meta.url.startsWith("file:")
+    ? fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "")
+    : null;
+}
