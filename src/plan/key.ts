@@ -104,6 +104,15 @@ async function readAggregates(
   return [rows[0]?.[0] ?? null, rows[0]?.[1] ?? null];
 }
 
+/**
+ * Keys as text, under names of their own: a result column that PostgreSQL names after the key it was made of would be what
+ * ORDER BY means, and text has another order and no index.
+ */
+function asText(engine: Engine, columns: readonly KeyColumn[]): string {
+  return columns.map((c, i) => `${textExpression(engine, keyExpression(engine, c), c.type)} AS _rivet_key${i}`)
+    .join(", ");
+}
+
 /** The first or last key in the server's order, which an index gives at once. */
 async function readEnd(
   context: KeyContext,
@@ -114,7 +123,7 @@ async function readEnd(
   const { engine } = context.source;
   const key = keyExpression(engine, column);
   const where = buildWhere(engine, [...context.filters, ...extra, { kind: "not_null", column }]);
-  const select = `SELECT ${textExpression(engine, key, column.type)} FROM ${
+  const select = `SELECT ${asText(engine, [column])} FROM ${
     buildFrom(engine, context.query)
   }${where} ORDER BY ${key} ${order}`;
   return (await context.source.rows(limitOne(engine, select, 0)))[0]?.[0] ?? null;
@@ -201,7 +210,7 @@ export async function walkKeys(
   size: number,
 ): Promise<string[][]> {
   const { engine } = context.source;
-  const text = columns.map((c) => textExpression(engine, keyExpression(engine, c), c.type)).join(", ");
+  const text = asText(engine, columns);
   const order = columns.map((c) => keyExpression(engine, c)).join(", ");
   const cuts: string[][] = [];
   let offset = size;

@@ -7,6 +7,7 @@ import type { AggregateSummary, RunEvent } from "../../src/report/mod.ts";
 import {
   compareKeys,
   compareSliceKeys,
+  type Lane,
   type LaneSpec,
   observeSlice,
   rereadSlices,
@@ -36,6 +37,8 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Put around every source, inside the faults. */
   readonly wrapSource?: (inner: Source) => Source;
+  /** Puts something between the engine and its lanes. */
+  readonly wrapLane?: (lane: Lane) => Lane;
 }
 
 let pid = 10_000;
@@ -117,7 +120,10 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
     leaseTtlMs: 60_000,
     openSource: openFaultySource,
     openDestination: openFaultyDestination,
-    openLane: (spec) => openLocalLane(spec, openFaultySource, openFaultyDestination),
+    openLane: async (spec) => {
+      const lane = await openLocalLane(spec, openFaultySource, openFaultyDestination);
+      return given.wrapLane?.(lane) ?? lane;
+    },
     openMemoryState: () => openState({ url: "sqlite::memory:", directory: config.directory }),
     // Every earlier process of a test is dead.
     isDead: (holder) => holder.pid !== runtime.pid,

@@ -70,7 +70,12 @@ export function withFaults<T extends object>(
         await faults.pause(`${label}.${name}`);
         faults.point(`${label}.${name} before`);
         const result = await method(...args);
-        faults.point(`${label}.${name} after`);
+        try {
+          faults.point(`${label}.${name} after`);
+        } catch (fault) {
+          if (result instanceof ReadableStream) await result.cancel();
+          throw fault;
+        }
         return result;
       };
     },
