@@ -96,6 +96,15 @@ export function toExitCode(error: unknown): number {
   }
 }
 
+/** The exit codes that errors of a kind can have: an environment error has another one when it may pass by itself. */
+export function exitCodesOf(kind: ErrorKind): number[] {
+  const code = (Object.keys(CODES) as ErrorCode[]).find((name) => CODES[name].kind === kind);
+  if (code === undefined) return [];
+  const once = toExitCode(new RivetError(code, ""));
+  const again = toExitCode(new RivetError(code, "", { retry: "reconnect" }));
+  return once === again ? [once] : [once, again];
+}
+
 const EXIT_RANK = [3, 6, 5, 4, 2, 1, 0];
 
 /** The exit code that stands for several: 3 > 6 > 5 > 4 > 2 > 1 > 0. */

@@ -8,6 +8,7 @@ import { type CommandContext, type GlobalOptions, parseCount, type Terminal } fr
 import { addApply } from "./apply.ts";
 import { addCheck } from "./check.ts";
 import { addInit } from "./init.ts";
+import { addCompletions } from "./completions.ts";
 import { addDoctor } from "./doctor.ts";
 import { addJournal } from "./journal.ts";
 import { addMetrics } from "./metrics.ts";
@@ -42,6 +43,7 @@ const COMMANDS = [
   addJournal,
   addPermissions,
   addSchema,
+  addCompletions,
 ];
 
 /** Parses the arguments, runs the command, prints what went wrong; resolves to the exit code. */

@@ -1,8 +1,8 @@
 // `rivet schema`: the JSON Schemas of config and plan, and the table of error codes, from the same code that uses them.
 
-import { CODES } from "../errors.ts";
+import { CODES, exitCodesOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
-import type { AddCommand } from "./command.ts";
+import { type AddCommand, toJson } from "./command.ts";
 
 export const addSchema: AddCommand = (program, context) => {
   const schema = program.command("schema").description("Print a JSON Schema or the table of error codes");
@@ -21,12 +21,21 @@ export const addSchema: AddCommand = (program, context) => {
       context.terminal.out(`${JSON.stringify(buildArtifactSchema(VERSION), null, 2)}\n`);
     });
   schema.command("errors")
-    .description("all error codes as a Markdown table")
-    .addHelpText("after", "\nExample:\n  rivet schema errors | less")
-    .action(() => {
+    .description("All error codes: kind, exit code, meaning and cure, as a Markdown table")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rivet schema errors | less\n  rivet schema errors --json | jq '.RIVET_PLAN_REJECTED'",
+    )
+    .action((flags) => {
+      const rows = Object.entries(CODES).map(([code, { kind, meaning, cure }]) => ({ code, kind, meaning, cure }));
+      if (flags.json) {
+        const entries = rows.map(({ code, ...row }) => [code, { ...row, exit_codes: exitCodesOf(row.kind) }]);
+        return context.terminal.out(toJson(Object.fromEntries(entries)));
+      }
       context.terminal.out("| code | kind | meaning | cure |\n|---|---|---|---|\n");
-      for (const [code, info] of Object.entries(CODES)) {
-        context.terminal.out(`| ${code} | ${info.kind} | ${info.meaning} | ${info.cure} |\n`);
+      for (const { code, kind, meaning, cure } of rows) {
+        context.terminal.out(`| ${code} | ${kind} | ${meaning} | ${cure} |\n`);
       }
     });
 };

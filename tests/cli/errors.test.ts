@@ -1,0 +1,84 @@
+// Errors as machines read them: `rivet schema errors --json` and the global `--json-errors`. And a help that teaches, for every command.
+
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { CODES } from "../../src/errors.ts";
+import { ERROR_REPORT } from "../support/check_schema.ts";
+import { runCli } from "../support/cli.ts";
+import { join, temporaryFolder } from "../support/files.ts";
+
+const KIND = z.enum(["usage", "environment", "busy", "integrity", "drift", "refusal", "internal"]);
+const TABLE = z.record(
+  z.string().regex(/^RIVET_[A-Z0-9_]+$/),
+  z.strictObject({
+    kind: KIND,
+    meaning: z.string().min(10),
+    cure: z.string().min(10),
+    exit_codes: z.array(z.int().min(1).max(6)).min(1).max(2),
+  }),
+);
+/** `exit_class` is the name that older readers of this object know. */
+const PRINTED = ERROR_REPORT.extend({ exit_class: z.int() });
+
+const EXITS: Record<z.infer<typeof KIND>, number[]> = {
+  usage: [1],
+  environment: [1, 2],
+  busy: [2],
+  integrity: [3],
+  drift: [4],
+  refusal: [5],
+  internal: [6],
+};
+
+Deno.test("the table of codes is complete, in JSON and in Markdown, and its exit codes follow from the kinds", async () => {
+  const { code, stdout } = await runCli(["schema", "errors", "--json"]);
+  assert.equal(code, 0);
+  const table = TABLE.parse(JSON.parse(stdout));
+  assert.deepEqual(Object.keys(table), Object.keys(CODES));
+  for (const [name, { kind, exit_codes }] of Object.entries(table)) assert.deepEqual(exit_codes, EXITS[kind], name);
+  const markdown = (await runCli(["schema", "errors"])).stdout.trim().split("\n");
+  assert.equal(markdown.length, 2 + Object.keys(CODES).length);
+});
+
+const BAD: [string, string[]][] = [
+  ["a missing config", ["run", "-c", "gone.yaml"]],
+  ["an unknown option", ["check", "-c", "rivet.yaml", "--colour"]],
+  ["an unknown command", ["rnu"]],
+  ["a required option left out", ["doctor"]],
+  ["an unknown export", ["check", "-c", "rivet.yaml", "-e", "nope"]],
+  ["a failed check", ["check", "-c", "rivet.yaml"]],
+  ["a failed doctor", ["doctor", "-c", "rivet.yaml"]],
+  ["a failed run", ["run", "-c", "rivet.yaml"]],
+  ["an unset secret", ["permissions", "-c", "unset.yaml"]],
+];
+
+Deno.test("with --json-errors every failure is one object on stderr, before and after the command", async () => {
+  await using folder = await temporaryFolder();
+  const exports = [{ name: "t", table: "t", mode: "full", format: "csv", destination: { type: "local", path: "out" } }];
+  const write = (name: string, source: object) =>
+    Deno.writeTextFile(join(folder.path, name), JSON.stringify({ source, exports }));
+  await write("rivet.yaml", { type: "sqlite", path: "gone.db" });
+  await write("unset.yaml", { type: "postgres", url_env: "RIVET_TEST_UNSET_URL" });
+  for (const [name, args] of BAD) {
+    const { code, stderr } = await runCli([...args, "--json-errors"], { cwd: folder.path });
+    const error = PRINTED.parse(JSON.parse(stderr.trim().split("\n").at(-1)!));
+    assert.equal(error.exit_code, code, name);
+    assert.equal(error.exit_class, code, name);
+    assert.equal(CODES[error.code as keyof typeof CODES].kind, error.kind, name);
+    assert.ok(EXITS[error.kind].includes(code), name);
+    if (!args.includes("check")) continue;
+    const first = await runCli(["--json-errors", ...args], { cwd: folder.path });
+    assert.equal(PRINTED.parse(JSON.parse(first.stderr.trim().split("\n").at(-1)!)).code, error.code, name);
+  }
+});
+
+const COMMANDS = ["doctor", "check", "permissions", "completions", "schema config", "schema errors"];
+
+for (const command of COMMANDS) {
+  Deno.test(`the help of \`rivet ${command}\` says what it does and shows an example`, async () => {
+    const { code, stdout } = await runCli([...command.split(" "), "--help"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Usage: rivet /);
+    assert.match(stdout, new RegExp(`Examples?:[\\s\\S]*rivet ${command}`));
+  });
+}
