@@ -12,6 +12,7 @@ import { runProgram } from "../support/program.ts";
 import { readThroughManifest } from "../support/reader.ts";
 
 const server = await openPostgresServer(18);
+const oldest = await openPostgresServer(12);
 
 interface Live {
   readonly db: TestDatabase;
@@ -19,10 +20,10 @@ interface Live {
   readonly env: Record<string, string>;
 }
 
-function test(name: string, body: (live: Live) => Promise<void>): void {
-  Deno.test({ name, ignore: server === null }, async () => {
+function test(name: string, body: (live: Live) => Promise<void>, on = server): void {
+  Deno.test({ name, ignore: on === null }, async () => {
     await using folder = await temporaryFolder();
-    await withDatabase(server!, (db) => body({ db, folder: folder.path, env: { DATABASE_URL: toUrl(db) } }));
+    await withDatabase(on!, (db) => body({ db, folder: folder.path, env: { DATABASE_URL: toUrl(db) } }));
   });
 }
 
@@ -311,7 +312,12 @@ test("--mode asks for one mode; a table that cannot have it keeps its own and sa
   assert.match(incremental.yaml, /`mode: incremental` was asked for, but it has no column that grows/);
 });
 
-test("the listing tells what a description and the facts tell, table by table", async (live) => {
+for (const one of [server, oldest]) {
+  const name = `the listing tells what a description and the facts tell (PostgreSQL ${one?.major ?? "absent"})`;
+  test(name, compareListing, one);
+}
+
+async function compareListing(live: Live): Promise<void> {
   await live.db.run(
     `${STRANGE}; CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN cents AS numeric(9,2); CREATE DOMAIN bare AS numeric;
     CREATE TABLE typed (m mood, c cents, b bare, a numeric[], t timestamp(3), u uuid[], i interval, x xml, n numeric(5,2) NOT NULL);
@@ -340,4 +346,4 @@ test("the listing tells what a description and the facts tell, table by table", 
   }
   const typed = tables.find((table) => table.name === "typed")!;
   assert.deepEqual(typed.columns.filter((column) => column.isOpenDecimal).map((column) => column.name), ["b"]);
-});
+}
