@@ -84,7 +84,7 @@ async function init(context: CommandContext, flags: Flags): Promise<void> {
   const asJson = flags.discover === true || flags.json === true;
   if (flags.output !== undefined && flags.force !== true) await refuseExisting(flags.output);
   const { buildScaffold } = await import("../scaffold/mod.ts");
-  const { yaml, discovery, summary, hints } = await buildScaffold(request, VERSION);
+  const { yaml, discovery, summary, hints } = await orStopped(buildScaffold(request, VERSION), context.signal);
   const text = asJson ? toJson(discovery) : yaml;
   const { terminal } = context;
   if (flags.output === undefined) terminal.out(text);
@@ -95,6 +95,21 @@ async function init(context: CommandContext, flags: Flags): Promise<void> {
   if (flags.output === undefined) return say(`${summary}. Save it as rivet.yaml, then: rivet check -c rivet.yaml`);
   say(`${flags.output}: ${summary}`);
   say(`next: rivet doctor -c ${flags.output}, rivet check -c ${flags.output}, rivet run -c ${flags.output} --validate`);
+}
+
+/** A question to a database may wait for long; a signal does not wait for the answer. Nothing was written that it would leave half done. */
+async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = () =>
+    stopped.reject(new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", { retry: "reconnect" }));
+  signal.addEventListener("abort", stop, { once: true });
+  work.catch(() => {});
+  try {
+    if (signal.aborted) stop();
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /** Throws RIVET_INIT_CONFIG_EXISTS. */

@@ -50,7 +50,7 @@ function reasonToLeaveOut(table: ListedTable, isIncluded: boolean): Omit<LeftOut
   if (table.columns.length === 0) {
     return { reason: table.kind === "view" ? "the view cannot be read" : "it has no columns", canReturn: false };
   }
-  if (!table.isReadable) return { reason: "no right to SELECT from it", canReturn: false };
+  if (!table.isReadable) return { reason: "no right to SELECT all of its columns", canReturn: false };
   if (isIncluded) return null;
   if (table.partOf !== null) {
     const extension = table.partOf.startsWith("extension");

@@ -39,7 +39,17 @@ export async function buildScaffold(request: ScaffoldRequest, version: string): 
   const { chosen, scope } = await choose(source, request);
   const exports = await adviseAll(source, chosen.tables, request);
   const { engine, tlsMode } = given;
-  const yaml = buildYaml({ engine, scope, sourceLines: given.lines, exports, leftOut: chosen.leftOut, request });
+  // A MySQL schema is the database that the connection names already.
+  const homeSchema = given.connection.engine === "mysql" ? given.connection.database : null;
+  const yaml = buildYaml({
+    engine,
+    homeSchema,
+    scope,
+    sourceLines: given.lines,
+    exports,
+    leftOut: chosen.leftOut,
+    request,
+  });
   // The config's own parser has the last word on what was written.
   const { warnings } = await readConfigText(request.configPath, yaml, { params: {}, runtime: request.runtime });
   return {

@@ -18,6 +18,8 @@ export interface ScaffoldedExport {
 
 export interface YamlParts {
   readonly engine: Engine;
+  /** The schema that plain names mean for everyone who connects in this way; null where that depends on the user. */
+  readonly homeSchema: string | null;
   /** `schema public`, `table public.orders`. */
   readonly scope: string;
   readonly sourceLines: readonly string[];
@@ -69,7 +71,7 @@ function leftOutLines(leftOut: readonly LeftOut[]): string[] {
 function exportLines({ name, table, size, advice }: ScaffoldedExport, parts: YamlParts): string[] {
   return [
     `  - name: ${quoteYaml(name)}`,
-    ...fromLines(table, parts.engine),
+    ...fromLines(table, parts),
     ...comment(advice.why, "    "),
     `    mode: ${advice.mode}`,
     ...incrementalLines(advice, parts.engine),
@@ -85,9 +87,8 @@ function exportLines({ name, table, size, advice }: ScaffoldedExport, parts: Yam
   ];
 }
 
-function fromLines(table: ListedTable, engine: Engine): string[] {
-  // The schema of a URL's own database is not part of a MySQL name: the same config then reads a copy of another name.
-  const schema = engine === "mysql" ? null : table.schema;
+function fromLines(table: ListedTable, { engine, homeSchema }: YamlParts): string[] {
+  const schema = table.schema === homeSchema ? null : table.schema;
   if (isPlainName(table)) return [`    table: ${quoteYaml(schema === null ? table.name : `${schema}.${table.name}`)}`];
   const from = buildFrom(engine, { kind: "table", schema, name: table.name });
   return [

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { CODES, type ErrorCode } from "../../src/errors.ts";
-import { runCli } from "../support/cli.ts";
-import { join } from "../support/files.ts";
+import { runCli, startCli } from "../support/cli.ts";
+import { join, temporaryFolder } from "../support/files.ts";
 import { runProgram } from "../support/program.ts";
 import { readThroughManifest } from "../support/reader.ts";
 import { openSqliteFile } from "../support/sqlite.ts";
@@ -210,6 +210,23 @@ Deno.test("a missing table and unknown flags of a target are said with what ther
   await using empty = await openSqliteFile();
   const { stderr } = await runProgram(["init", "--source", `sqlite:${empty.path}`]);
   assert.match(stderr, /RIVET_INIT_NO_TABLES/);
+});
+
+Deno.test("a signal ends a question that nobody answers, and nothing is written", async () => {
+  await using folder = await temporaryFolder();
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = (silent.addr as Deno.NetAddr).port;
+  const path = join(folder.path, "rivet.yaml");
+  const child = startCli(["init", "--source", `postgres://me@127.0.0.1:${port}/db`, "-o", path]);
+  const asked = await silent.accept();
+  child.kill("SIGINT");
+  const { code, stderr: bytes } = await child.output();
+  const stderr = new TextDecoder().decode(bytes);
+  asked.close();
+  silent.close();
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /RIVET_RUN_INTERRUPTED/);
+  assert.equal(await Deno.stat(path).catch(() => null), null);
 });
 
 Deno.test("help has an example that could be typed", async () => {

@@ -111,6 +111,13 @@ testMysql(servers, "a database full of strange tables becomes a config that runs
   }
 });
 
+testMysql(servers, "a table of another database is named with it", async (db) => {
+  await db.run("CREATE TABLE t (id int PRIMARY KEY)");
+  const env = { DATABASE_URL: toUrl({ ...db, connection: { ...db.connection, database: "mysql" } }) };
+  const { stdout } = await runProgram(["init", "--source-env", "DATABASE_URL", "--table", `${db.name}.t`], env);
+  assert.match(stdout, new RegExp(`^ {4}table: ${db.name}\\.t$`, "m"));
+});
+
 testMysql(servers, "types of the listing are those of a described result", async (db) => {
   const types = [
     "tinyint",
@@ -148,7 +155,7 @@ testMysql(servers, "a user without rights on a table, another database and an em
     const env = { DATABASE_URL: toUrl(db, user, "reader") };
     const found = await discover(env);
     assert.deepEqual(found.tables.map((t) => t.table), ["open"]);
-    assert.deepEqual(found.left_out, [{ table: "closed", reason: "no right to SELECT from it" }]);
+    assert.deepEqual(found.left_out, [{ table: "closed", reason: "no right to SELECT all of its columns" }]);
     const other = await runProgram(["init", "--source-env", "DATABASE_URL", "--schema", "mysql"], env);
     assert.equal(other.code, 1);
     assert.match(other.stderr, /'--schema mysql' is not the database of the URL/);

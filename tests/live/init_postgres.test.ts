@@ -9,7 +9,7 @@ import { runEngine } from "../support/engine.ts";
 import { join, temporaryFolder } from "../support/files.ts";
 import { openPostgresServer, type TestDatabase, withClient, withDatabase } from "../support/postgres.ts";
 import { runProgram } from "../support/program.ts";
-import { readThroughManifest } from "../support/reader.ts";
+import { readThroughAllManifests } from "../support/reader.ts";
 
 const server = await openPostgresServer(18);
 const oldest = await openPostgresServer(12);
@@ -161,9 +161,15 @@ test("a schema full of strange tables becomes a config that runs unchanged", asy
   const result = await runEngine({ configPath: path, env: live.env });
   assert.deepEqual(result.per_export.filter((entry) => entry.status !== "success"), []);
   assert.deepEqual(Object.fromEntries(result.per_export.map((entry) => [entry.export_name, entry.rows])), ROWS);
+  // Looking back for late commits exports nothing twice.
+  const { path: orders } = await init(live, "--table", "shop.orders", "--force");
+  const again = await runEngine({ configPath: orders, env: live.env });
+  assert.deepEqual(again.per_export.map((entry) => `${entry.export_name} ${entry.status} ${entry.rows}`), [
+    "orders success 0",
+  ]);
   for (const [name, rows] of Object.entries(ROWS)) {
     if (rows > 1000) continue;
-    const found = await readThroughManifest(join(live.folder, "output", name));
+    const found = await readThroughAllManifests(join(live.folder, "output", name));
     assert.equal(found.length, rows, name);
   }
 });
@@ -227,13 +233,15 @@ test("a schema of 500 tables is listed by a handful of questions, and every tabl
 test("what the user may not read is left out and said; a schema without rights is a clear error", async (live) => {
   await live.db.run(`CREATE TABLE open (id int PRIMARY KEY); CREATE TABLE closed (id int PRIMARY KEY);
     CREATE TABLE only_id (id int PRIMARY KEY, secret text); CREATE SCHEMA hidden; CREATE TABLE hidden.t (id int);
-    CREATE ROLE reader_${live.db.name} LOGIN PASSWORD 'reader'; GRANT SELECT ON open TO reader_${live.db.name};
+    CREATE TABLE own (id int PRIMARY KEY); ALTER TABLE own ENABLE ROW LEVEL SECURITY;
+    CREATE ROLE reader_${live.db.name} LOGIN PASSWORD 'reader'; GRANT SELECT ON open, own TO reader_${live.db.name};
     GRANT SELECT (id) ON only_id TO reader_${live.db.name}`);
   const env = { DATABASE_URL: toUrl(live.db, `reader_${live.db.name}`, "reader") };
   try {
     const { path, yaml } = await init({ ...live, env });
-    assert.deepEqual(await readExports(path, env), ["open: public.open full"]);
-    assert.match(yaml, /^# - closed, only_id: no right to SELECT from it$/m);
+    assert.deepEqual(await readExports(path, env), ["open: public.open full", "own: public.own full"]);
+    assert.match(yaml, /row-level security is active: the export holds the rows that this user may see/);
+    assert.match(yaml, /^# - closed, only_id: no right to SELECT all of its columns$/m);
     const hidden = await runProgram(["init", "--source-env", "DATABASE_URL", "--schema", "hidden"], env);
     assert.equal(hidden.code, 1);
     assert.match(hidden.stderr, /RIVET_INIT_NO_TABLES.*'t' because no right to SELECT/s);
