@@ -103,6 +103,11 @@ impl<'a> Fields<'a> {
         self.bytes.get(start..start.wrapping_add(length as usize)).unwrap_or_default()
     }
 
+    /// Each value with whether it is NULL.
+    pub fn values(&self) -> impl Iterator<Item = (&'a [u8], bool)> + '_ {
+        self.iter().map(|(start, length)| (self.get(start, length.max(0)), length < 0))
+    }
+
     fn iter(&self) -> impl Iterator<Item = (u32, i32)> + 'a {
         self.starts.iter().copied().zip(self.lengths.iter().copied())
     }
@@ -143,6 +148,19 @@ impl Decoder {
             name: spec.name.clone(),
             wire,
             zero_is_null: spec.zero_dates == ZeroDates::Null,
+            element_starts: Vec::new(),
+            element_lengths: Vec::new(),
+        })
+    }
+
+    /// Reads the canonical text of any type but a list, or with `bytes` binary values as they are.
+    pub fn of_text(name: &str, wire: &str) -> Result<Self> {
+        let wire =
+            Wire::parse(wire).ok_or_else(|| CoreError::new(BUILDER, format!("Wire form '{wire}' is not known")))?;
+        Ok(Decoder {
+            name: name.to_owned(),
+            wire,
+            zero_is_null: false,
             element_starts: Vec::new(),
             element_lengths: Vec::new(),
         })

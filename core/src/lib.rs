@@ -15,6 +15,7 @@ mod observe;
 mod output;
 mod parquet_file;
 pub mod read;
+mod read_csv;
 mod render;
 pub mod spec;
 mod wire;
@@ -28,8 +29,8 @@ mod exports {
 
     use crate::encoder::Encoder;
     use crate::error::{BUILDER, CoreError, Result};
-    use crate::read::FileReader;
-    use crate::spec::{ColumnSpec, EncoderSpec};
+    use crate::read::Reader;
+    use crate::spec::{ColumnSpec, EncoderSpec, FormatSpec};
 
     const FAILED: i32 = -1;
     const NOTHING: i32 = 0;
@@ -38,7 +39,7 @@ mod exports {
     enum Slot {
         Free,
         Encoder(Box<Encoder>),
-        Reader(Box<FileReader>),
+        Reader(Box<Reader>),
     }
 
     #[derive(Deserialize)]
@@ -89,7 +90,7 @@ mod exports {
             }
         }
 
-        fn reader(&mut self, handle: i32) -> Result<&mut FileReader> {
+        fn reader(&mut self, handle: i32) -> Result<&mut Reader> {
             match self.slots.get_mut(handle as usize) {
                 Some(Slot::Reader(reader)) => Ok(reader),
                 _ => Err(CoreError::new(BUILDER, "The reader is closed")),
@@ -201,7 +202,7 @@ mod exports {
     pub extern "C" fn reader_open() -> i32 {
         with_state(|state| {
             let spec: ReaderSpec = parse(&std::mem::take(&mut state.result))?;
-            let reader = FileReader::new(spec.file_bytes as u64, &spec.columns, spec.keys.as_deref())?;
+            let reader = Reader::new(spec.file_bytes as u64, &spec.columns, spec.keys.as_deref(), spec.format)?;
             Ok(state.open(Slot::Reader(Box::new(reader))))
         })
     }

@@ -14,10 +14,11 @@ use serde::Serialize;
 use crate::canonical::hash_row;
 use crate::column::to_arrow;
 use crate::csv_file::{CsvOptions, push_field};
-use crate::error::{CoreError, Result, UNREADABLE_FILE};
+use crate::error::{BUILDER, CoreError, Result, UNREADABLE_FILE};
 use crate::observe::{ColumnCounts, ObservedColumn};
+use crate::read_csv::CsvReader;
 use crate::render::push_value;
-use crate::spec::{Codec, ColumnSpec, Logical};
+use crate::spec::{Codec, ColumnSpec, FormatSpec, Logical};
 
 const TAIL_BYTES: u64 = 64 * 1024;
 const FOOTER_BYTES: usize = 8;
@@ -31,9 +32,71 @@ pub struct Need {
 }
 
 #[derive(Serialize)]
-struct Report {
-    rows: u64,
-    columns: Vec<ObservedColumn>,
+pub struct Report {
+    pub rows: u64,
+    pub columns: Vec<ObservedColumn>,
+    /// Columns in which some text stands for several values, so that equal values may have other checksums.
+    pub ambiguous: Vec<String>,
+}
+
+/// A reader of either format.
+pub enum Reader {
+    Parquet(FileReader),
+    Csv(CsvReader),
+}
+
+impl Reader {
+    pub fn new(
+        file_bytes: u64,
+        specs: &[ColumnSpec],
+        keys: Option<&[String]>,
+        format: Option<FormatSpec>,
+    ) -> Result<Self> {
+        Ok(match format {
+            None | Some(FormatSpec::Parquet { .. } | FormatSpec::None) => {
+                Reader::Parquet(FileReader::new(file_bytes, specs, keys)?)
+            }
+            Some(FormatSpec::Csv { .. }) if keys.is_some() => {
+                return Err(CoreError::new(BUILDER, "The keys of a CSV file cannot be told"));
+            }
+            Some(FormatSpec::Csv { codec, level, delimiter, header, null }) => {
+                let options = CsvOptions::new(codec, level, delimiter.as_deref(), header, null)?;
+                Reader::Csv(CsvReader::new(file_bytes, specs, options)?)
+            }
+        })
+    }
+
+    /// What is still missing of the range that is wanted; None when all was read.
+    pub fn need(&self) -> Option<Need> {
+        match self {
+            Reader::Parquet(reader) => reader.need(),
+            Reader::Csv(reader) => reader.need(),
+        }
+    }
+
+    /// The bytes at the offset that was needed, all of them or the first of them.
+    pub fn give(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Reader::Parquet(reader) => reader.give(bytes),
+            Reader::Csv(reader) => reader.give(bytes),
+        }
+    }
+
+    /// The lines of the rows read since the last call; None when there are none.
+    pub fn take_rows(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Reader::Parquet(reader) => reader.take_rows(),
+            Reader::Csv(_) => None,
+        }
+    }
+
+    /// What was seen, as JSON.
+    pub fn finish(&mut self) -> Result<String> {
+        match self {
+            Reader::Parquet(reader) => reader.finish(),
+            Reader::Csv(reader) => reader.finish(),
+        }
+    }
 }
 
 struct Column {
@@ -141,7 +204,7 @@ impl FileReader {
             return Err(unreadable(message).at_column(&column.name));
         }
         let columns = self.columns.iter().map(|column| column.counts.report(&column.name, &column.logical)).collect();
-        serde_json::to_string(&Report { rows, columns }).map_err(unreadable)
+        serde_json::to_string(&Report { rows, columns, ambiguous: Vec::new() }).map_err(unreadable)
     }
 
     fn read_tail(&mut self, tail: &[u8]) -> Result<()> {

@@ -51,8 +51,19 @@ pub enum Codec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum FormatSpec {
-    Parquet { codec: Codec, level: Option<i32>, row_group_bytes: f64, row_group_rows: Option<f64> },
-    Csv { codec: Codec, level: Option<i32>, delimiter: Option<String>, header: Option<bool>, null: Option<String> },
+    Parquet {
+        codec: Codec,
+        level: Option<i32>,
+        row_group_bytes: f64,
+        row_group_rows: Option<f64>,
+    },
+    Csv {
+        codec: Codec,
+        level: Option<i32>,
+        delimiter: Option<String>,
+        header: Option<bool>,
+        null: Option<String>,
+    },
     /// No file is made: the rows are only observed.
     None,
 }

@@ -1,7 +1,7 @@
 // `rivet validate`: stored files against what their manifests say. Reads the destination only; changes nothing, asks no source.
 
 import { Option } from "@commander-js/extra-typings";
-import { RivetError } from "../errors.ts";
+import { RivetError, toErrorReport } from "../errors.ts";
 import type { Depth } from "../verify/mod.ts";
 import {
   type AddCommand,
@@ -86,6 +86,10 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
     url: runtime.env("RIVET_STATE_URL"),
     directory: config.directory,
     readOnly: true,
+  }).catch((error) => {
+    const { code, error: message } = toErrorReport(error);
+    context.terminal.err(`warning: the runs that the state remembers are not compared: [${code}] ${message}\n`);
+    return null;
   });
   const report = await verify.validateExports(
     {

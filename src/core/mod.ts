@@ -8,6 +8,7 @@ export type {
   EdgeSpec,
   Encoder,
   EncoderSpec,
+  FileContent,
   FileReader,
   Framing,
   NothingSpec,

@@ -4,7 +4,7 @@
 import { importModule } from "./compile.js";
 import { RivetError } from "../errors.ts";
 import { type Instance, openInstance } from "./instance.ts";
-import type { ColumnSpec, Core, Encoder, EncoderSpec, FileReader } from "./spec.ts";
+import type { Core, Encoder, EncoderSpec, FileReader } from "./spec.ts";
 
 /** Compiles the core. The module can be posted to Workers, which then need not compile it again. */
 export async function compileCore(): Promise<WebAssembly.Module> {
@@ -65,9 +65,10 @@ function openReader(core: Instance): FileReader {
   let handle: number | null = null;
   const opened = () => handle ?? -1;
   return {
-    open(fileBytes, columns: readonly ColumnSpec[], keys?: readonly string[]) {
+    open(fileBytes, columns, keys, format) {
       if (handle !== null) core.close(handle);
-      handle = core.give(toBytes({ fileBytes, columns, keys: keys ?? null }), (e) => e.reader_open());
+      const spec = { fileBytes, columns, keys: keys ?? null, format: format ?? null };
+      handle = core.give(toBytes(spec), (e) => e.reader_open());
     },
     need() {
       const need = core.take((e) => e.reader_need(opened()));
@@ -79,7 +80,7 @@ function openReader(core: Instance): FileReader {
       } catch (cause) {
         if (!core.broken) throw cause;
         // A file that stops the decoder is a damaged file.
-        throw new RivetError("RIVET_VERIFY_CONTENT_UNMET", "The Parquet file cannot be read back: it is damaged", {
+        throw new RivetError("RIVET_VERIFY_CONTENT_UNMET", "The file cannot be read back: it is damaged", {
           cause,
         });
       }

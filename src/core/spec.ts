@@ -160,14 +160,32 @@ export interface Core {
   memoryBytes(): number;
 }
 
-/** Reads a finished Parquet file back, streaming: per-column checksums and row count recomputed from its values. */
+/** What a file that was read back holds. */
+export interface FileContent {
+  readonly rows: number;
+  readonly columns: readonly ObservedColumn[];
+  /** Columns in which some text stands for several values (CSV: all NaNs are `NaN`), so that equal values may have other checksums. */
+  readonly ambiguous: readonly string[];
+}
+
+/** Reads a finished file back, streaming: per-column checksums and row count recomputed from its values. */
 export interface FileReader {
-  /** The whole file's length is known; `need` says which byte range the core wants next, null when it is done. */
-  open(fileBytes: number, columns: readonly ColumnSpec[], keys?: readonly string[]): void;
+  /**
+   * The whole file's length is known; `need` says which byte range the core wants next, null when it is done. Without a `format` the file
+   * is Parquet; `keys` can only be named for Parquet.
+   */
+  open(
+    fileBytes: number,
+    columns: readonly Pick<ColumnSpec, "name" | "type">[],
+    keys?: readonly string[],
+    format?: CsvSpec,
+  ): void;
   need(): { offset: number; length: number } | null;
+  /** The bytes at the needed offset, all of them or the first of them. */
   give(bytes: Uint8Array): void;
   /** When `keys` were named: lines of CSV, the key columns and then the row's hash as in `_rivet_row_hash`; null when none are ready. */
   takeRows(): Uint8Array | null;
-  finish(): { rows: number; columns: readonly ObservedColumn[] };
+  /** Throws RIVET_VERIFY_CONTENT_UNMET when the file was not what it should be. */
+  finish(): FileContent;
   close(): void;
 }

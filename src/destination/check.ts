@@ -1,7 +1,6 @@
 // Stored objects against what was written: presence, size, content. The cheapest proof a store offers is used; none is skipped.
 
-import { createMD5 } from "hash-wasm";
-import { crcToDecimal, openCrc32c } from "./digest.ts";
+import { crcToDecimal, openCrc32c, openMd5 } from "./digest.ts";
 import type { Destination, Digests, StoredObject } from "./destination.ts";
 
 /** What an object must be. */
@@ -111,17 +110,35 @@ export async function listByKey(destination: Destination): Promise<Map<string, S
   return stored;
 }
 
+/** Compares an object's bytes with the digest that was recorded, as they pass. */
+export interface ContentHash {
+  update(bytes: Uint8Array): void;
+  /** After the last byte. */
+  end(): ObjectCheck;
+}
+
+/** Null when no digest was recorded. */
+export async function openContentHash(expected: ExpectedObject): Promise<ContentHash | null> {
+  const { key, md5, crc32c } = expected;
+  if (md5 !== "") {
+    const hash = openMd5();
+    return { update: (bytes) => hash.update(bytes), end: () => compare(key, "read", md5, hash.digest()) };
+  }
+  if (crc32c === "") return null;
+  const hash = await openCrc32c();
+  return {
+    update: (bytes) => hash.update(bytes),
+    end: () => compare(key, "read", crc32c, crcToDecimal(hash.digest())),
+  };
+}
+
 /** Reads an object's bytes as a stream and compares the digest that was recorded. */
 async function compareBytes(destination: Destination, expected: ExpectedObject): Promise<ObjectCheck> {
-  const { key, md5, crc32c } = expected;
+  const { key } = expected;
+  const hash = await openContentHash(expected);
+  if (hash === null) return { kind: "sound", proof: null };
   const stream = await destination.get(key);
   if (stream === null) return { kind: "damaged", damage: { kind: "missing", key } };
-  if (md5 === "") {
-    const hash = await openCrc32c();
-    for await (const chunk of stream) hash.update(chunk);
-    return compare(key, "read", crc32c, crcToDecimal(hash.digest()));
-  }
-  const hash = await createMD5();
   for await (const chunk of stream) hash.update(chunk);
-  return compare(key, "read", md5, btoa(String.fromCharCode(...hash.digest("binary"))));
+  return hash.end();
 }

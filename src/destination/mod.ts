@@ -4,12 +4,14 @@ export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
 export {
   checkContent,
   checkPresence,
+  type ContentHash,
   type Damage,
   describeDamage,
   type ExpectedObject,
   findDamage,
   listByKey,
   type ObjectCheck,
+  openContentHash,
   type Proof,
 } from "./check.ts";
 export {

@@ -8,12 +8,12 @@ import type { Runtime } from "../runtime.ts";
 import type { State } from "../state/mod.ts";
 import { describeFinding, type Finding, severityOf } from "./finding.ts";
 import { findPlaces, type Place } from "./place.ts";
-import { type Depth, validatePrefix, type Verification } from "./validate.ts";
+import { type CommittedRun, type Depth, validatePrefix, type Verification } from "./validate.ts";
 
 export interface ValidateContext {
   readonly config: Config;
-  /** What runs were recorded; looked at only. */
-  readonly state: State;
+  /** What runs were recorded; looked at only. Null when it cannot be. */
+  readonly state: Pick<State, "runs" | "parts"> | null;
   readonly runtime: Pick<Runtime, "env">;
   readonly openDestination: (location: ResolvedDestination) => Promise<Destination>;
   readonly openCore: () => Promise<Core>;
@@ -97,6 +97,7 @@ async function validatePlace(
     depth: question.depth,
     requireContent: entry.verify === "content",
     requireManifest: question.prefix !== null,
+    committed: question.runId === null ? await findCommitted(context, place.unitName, destination.uri) : null,
     openCore: context.openCore,
     signal: context.signal,
   });
@@ -111,6 +112,25 @@ async function validatePlace(
     );
   }
   return { exportName: place.unitName, uri: destination.uri, verification };
+}
+
+/** How far back runs without files are passed over. */
+const RUNS_MAX = 50;
+
+/** The newest run that stored files at exactly this place, as the state remembers it; null when there is none. */
+async function findCommitted(context: ValidateContext, unitName: string, uri: string): Promise<CommittedRun | null> {
+  if (context.state === null) return null;
+  const runs = await context.state.runs({ exportName: unitName, limit: RUNS_MAX });
+  const ours = runs.filter((run) =>
+    run.status === "completed" && run.destinationUri === uri && run.key.source === context.config.source.identity
+  );
+  const newer: string[] = [];
+  for (const run of ours.sort((a, b) => a.startedAt < b.startedAt ? 1 : -1)) {
+    newer.push(run.runId);
+    const files = (await context.state.parts(run.runId)).length;
+    if (files > 0) return { runId: run.runId, startedAt: run.startedAt, files, newer };
+  }
+  return null;
 }
 
 /** 3 when anything is wrong, else 1 when anything could not be checked, else 0. */

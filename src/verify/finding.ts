@@ -79,7 +79,16 @@ export function findingCode(finding: Finding): ErrorCode {
 }
 
 export function severityOf(finding: Finding): Severity {
-  return KINDS[finding.kind][1];
+  return severityOfKind(finding.kind);
+}
+
+export function severityOfKind(kind: Finding["kind"]): Severity {
+  return KINDS[kind][1];
+}
+
+/** Every kind with its code. */
+export function findingKinds(): [Finding["kind"], ErrorCode][] {
+  return Object.entries(KINDS).map(([kind, [code]]) => [kind as Finding["kind"], code]);
 }
 
 /** One line for people. */
@@ -88,7 +97,7 @@ export function describeFinding(finding: Finding): string {
     case "manifest_missing":
       return `'_SUCCESS' is there, '${finding.path}' is not`;
     case "manifest_required_but_absent":
-      return `there is no manifest: ${finding.detail}`;
+      return `a manifest is missing: ${finding.detail}`;
     case "manifest_read_error":
       return `'${finding.path}' could not be read: ${finding.detail}`;
     case "manifest_self_inconsistent":

@@ -6,6 +6,7 @@ import {
   type Damage,
   type Destination,
   type ExpectedObject,
+  type ObjectCheck,
   type Proof,
   type StoredObject,
 } from "../destination/mod.ts";
@@ -43,33 +44,37 @@ export async function checkParts(
   content: boolean,
   signal: AbortSignal,
 ): Promise<PartCheck[]> {
-  const holders = new Map<string, string>();
-  for (const { part } of parts) for (const digest of digestsOf(part)) holders.set(digest, part.path);
+  const holders = findHolders(parts);
   return await mapSome(parts, CHECKS_AT_ONCE, async (named) => {
     signal.throwIfAborted();
-    return await checkPart(destination, named, objects.get(named.part.path), content, holders);
+    const stored = objects.get(named.part.path);
+    const presence = checkPresence(toExpected(named.part), stored);
+    if (presence !== null) return toPartCheck(named, presence, holders);
+    if (!content) return { ...named, proof: null, findings: [] };
+    return await checkPartContent(destination, named, stored!, holders);
   });
 }
 
-function digestsOf(part: ManifestPart): string[] {
-  return [part.content_md5, part.content_crc32c].filter((digest) => digest !== "");
+/** Digest → path of the part that has it. */
+export type Holders = ReadonlyMap<string, string>;
+
+export function findHolders(parts: readonly NamedPart[]): Holders {
+  return new Map(
+    parts.flatMap(({ part }) =>
+      [part.content_md5, part.content_crc32c].filter((digest) => digest !== "").map((digest) => [digest, part.path])
+    ),
+  );
 }
 
-async function checkPart(
+/** The bytes of a part that is there in its size: by what the store vouches for, else read. */
+export async function checkPartContent(
   destination: Destination,
   named: NamedPart,
-  stored: StoredObject | undefined,
-  content: boolean,
-  holders: ReadonlyMap<string, string>,
+  stored: StoredObject,
+  holders: Holders,
 ): Promise<PartCheck> {
-  const expected = toExpected(named.part);
-  const found = (damage: Damage) => ({ ...named, proof: null, findings: [toFinding(named, damage, holders)] });
-  const presence = checkPresence(expected, stored);
-  if (presence !== null) return found(presence.damage);
-  if (!content) return { ...named, proof: null, findings: [] };
   try {
-    const check = await checkContent(destination, expected, stored!);
-    return check.kind === "sound" ? { ...named, proof: check.proof, findings: [] } : found(check.damage);
+    return toPartCheck(named, await checkContent(destination, toExpected(named.part), stored), holders);
   } catch (error) {
     return {
       ...named,
@@ -79,7 +84,13 @@ async function checkPart(
   }
 }
 
-function toExpected(part: ManifestPart): ExpectedObject {
+export function toPartCheck(named: NamedPart, check: ObjectCheck, holders: Holders): PartCheck {
+  return check.kind === "sound"
+    ? { ...named, proof: check.proof, findings: [] }
+    : { ...named, proof: null, findings: [toFinding(named, check.damage, holders)] };
+}
+
+export function toExpected(part: ManifestPart): ExpectedObject {
   return {
     key: part.path,
     size: part.size_bytes,
@@ -94,7 +105,7 @@ export function nameOf({ manifest, part }: NamedPart): { part_id: number; path: 
   return { part_id: part.part_id, path: part.path, run_id: manifest.run_id };
 }
 
-function toFinding(named: NamedPart, damage: Damage, holders: ReadonlyMap<string, string>): PartFinding {
+function toFinding(named: NamedPart, damage: Damage, holders: Holders): PartFinding {
   const name = nameOf(named);
   switch (damage.kind) {
     case "missing":

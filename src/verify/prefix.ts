@@ -79,8 +79,8 @@ export async function readPrefix(destination: Destination, question: PrefixQuest
   const canonical = await reader.readCanonical(objects.has(MANIFEST_KEY));
   const runs = await reader.readRuns([...objects.keys()].filter(isRunManifestKey), canonical);
   const marker = await readMarker(destination, objects, canonical, question, findings);
-  const isOurs = canonical !== null && canonical.isOurs;
-  if (!isOurs && runs.length > 0 && canonical === null && question.runId === null) {
+  const isBare = !objects.has(MANIFEST_KEY) && !objects.has(SUCCESS_KEY);
+  if (isBare && runs.length > 0 && question.runId === null) {
     const detail = `'${runs[0]!.key}' is there, '${MANIFEST_KEY}' is not`;
     findings.push({ kind: "manifest_required_but_absent", detail });
   }

@@ -4,12 +4,21 @@ import type { Core } from "../core/mod.ts";
 import type { Destination, StoredObject } from "../destination/mod.ts";
 import { MANIFEST_KEY, SUCCESS_KEY } from "../manifest.ts";
 import { type Finding, severityOf } from "./finding.ts";
-import { checkParts, committedParts, type PartCheck } from "./part.ts";
+import { checkParts, committedParts, findHolders, type PartCheck } from "./part.ts";
 import { type Prefix, type PrefixQuestion, readPrefix } from "./prefix.ts";
-import { checkPartValues, whyNotComparable } from "./values.ts";
+import { checkPartValues, isReadable, whyNotComparable } from "./values.ts";
 
 /** `light`: manifests, marker, presence and size. `sample`: and the content of every part by its digests. `full`: and its values. */
 export type Depth = "light" | "sample" | "full";
+
+/** What the state remembers: a run that stored files here and ended well. */
+export interface CommittedRun {
+  readonly runId: string;
+  readonly startedAt: string;
+  readonly files: number;
+  /** It and the runs after it, which may have replaced it. */
+  readonly newer: readonly string[];
+}
 
 export interface ValidateOptions {
   readonly depth: Depth;
@@ -17,6 +26,8 @@ export interface ValidateOptions {
   readonly requireContent: boolean;
   /** An absent manifest is a failure. */
   readonly requireManifest: boolean;
+  /** Its manifest, or that of a later run, must be there. */
+  readonly committed?: CommittedRun | null;
   /** Needed for the depth `full`. */
   readonly openCore: () => Promise<Core>;
   readonly signal: AbortSignal;
@@ -74,18 +85,26 @@ async function verify(destination: Destination, prefix: Prefix, options: Validat
   const manifests = prefix.manifests.map((named) => named.manifest);
   const parts = committedParts(manifests);
   const findings: Finding[] = [...prefix.findings];
-  const checks = await checkParts(destination, parts, prefix.objects, options.depth !== "light", options.signal);
-  const valued = options.depth === "full" ? await checkValues(destination, prefix, checks, options, findings) : checks;
-  for (const check of valued) findings.push(...check.findings);
-  const sound = valued.filter((check) => check.findings.length === 0);
+  const isFull = options.depth === "full";
+  // At full depth the pass over the values digests the bytes as well, of every format that can be decoded.
+  const [decoded, others] = [
+    parts.filter((p) => isFull && isReadable(p.manifest)),
+    parts.filter((p) => !isFull || !isReadable(p.manifest)),
+  ];
+  const listed = await checkParts(destination, decoded, prefix.objects, false, options.signal);
+  const checks = [
+    ...await checkParts(destination, others, prefix.objects, options.depth !== "light", options.signal),
+    ...await checkValues(destination, prefix, listed, options),
+  ];
+  if (isFull) findings.push(...notComparable(prefix));
+  for (const check of checks) findings.push(...check.findings);
+  const sound = checks.filter((check) => check.findings.length === 0);
   const sizeOnly = sound.filter((check) => check.proof === null).length;
   if (options.requireContent && sizeOnly > 0) {
     findings.push({ kind: "content_verification_unmet", size_only: sizeOnly, total: parts.length });
   }
-  const isUnreadable = findings.some((f) => severityOf(f) !== "advisory");
-  if (options.requireManifest && manifests.length === 0 && !isUnreadable) {
-    findings.push({ kind: "manifest_required_but_absent", detail: destination.uri });
-  }
+  const absent = findings.some((f) => severityOf(f) !== "advisory") ? null : whyAbsent(destination, prefix, options);
+  if (absent !== null) findings.push({ kind: "manifest_required_but_absent", detail: absent });
   const untracked = findUntracked(prefix);
   for (const object of untracked.slice(0, UNTRACKED_NAMED_MAX)) {
     findings.push({ kind: "untracked_object", key: object.key, size_bytes: object.size });
@@ -100,9 +119,7 @@ async function verify(destination: Destination, prefix: Prefix, options: Validat
     partsContentVerified: sound.length - sizeOnly,
     partsMd5Verified: sound.filter(({ proof }) => proof === "md5" || proof === "read").length,
     partsSizeOnly: sizeOnly,
-    partsValuesVerified: options.depth === "full"
-      ? sound.filter((check) => whyNotComparable(check.manifest) === null).length
-      : 0,
+    partsValuesVerified: isFull ? sound.filter((check) => whyNotComparable(check.manifest) === null).length : 0,
     partsFailed: parts.length - sound.length,
     rows: parts.reduce((sum, { part }) => sum + part.rows, 0),
     bytes: parts.reduce((sum, { part }) => sum + part.size_bytes, 0),
@@ -114,31 +131,44 @@ async function verify(destination: Destination, prefix: Prefix, options: Validat
   };
 }
 
+/** Which manifest should be there and is not; null when none is missed. */
+function whyAbsent(destination: Destination, prefix: Prefix, options: ValidateOptions): string | null {
+  const { committed } = options;
+  const manifests = prefix.manifests.map((named) => named.manifest);
+  if (committed) {
+    const follows = manifests.some((m) => committed.newer.includes(m.run_id) || m.started_at > committed.startedAt);
+    if (!follows) return `run '${committed.runId}' stored ${committed.files} files here, and no manifest speaks of it`;
+  }
+  return options.requireManifest && manifests.length === 0 ? `'${destination.uri}' holds none` : null;
+}
+
+function notComparable(prefix: Prefix): Finding[] {
+  return prefix.manifests.filter(({ manifest }) => manifest.parts.length > 0).flatMap(({ key, manifest }) => {
+    const detail = whyNotComparable(manifest);
+    return detail === null ? [] : [{ kind: "value_check_not_available" as const, path: key, detail }];
+  });
+}
+
 /** Decodes every part that is sound so far, one after the other: the core is bound by this thread. */
 async function checkValues(
   destination: Destination,
   prefix: Prefix,
-  checks: readonly PartCheck[],
+  listed: readonly PartCheck[],
   options: ValidateOptions,
-  findings: Finding[],
 ): Promise<PartCheck[]> {
-  for (const { key, manifest } of prefix.manifests) {
-    const detail = whyNotComparable(manifest);
-    if (detail !== null && manifest.parts.length > 0) {
-      findings.push({ kind: "value_check_not_available", path: key, detail });
-    }
-  }
-  const core = checks.length === 0 ? null : await options.openCore();
-  const valued: PartCheck[] = [];
-  for (const check of checks) {
-    const isReadable = check.findings.length === 0 && check.manifest.format === "parquet";
-    valued.push(
-      core !== null && isReadable
-        ? { ...check, findings: await checkPartValues(core, destination, check, options.signal) }
-        : check,
+  if (listed.length === 0) return [];
+  const core = await options.openCore();
+  const holders = findHolders(listed);
+  const checks: PartCheck[] = [];
+  for (const check of listed) {
+    const stored = prefix.objects.get(check.part.path);
+    checks.push(
+      check.findings.length > 0 || stored === undefined
+        ? check
+        : await checkPartValues(core, destination, check, stored, holders, options.signal),
     );
   }
-  return valued;
+  return checks;
 }
 
 /** Findings name this many objects; the rest are only counted. */
