@@ -49,6 +49,7 @@ mod exports {
         columns: Vec<ColumnSpec>,
         #[serde(default)]
         keys: Option<Vec<String>>,
+        format: Option<FormatSpec>,
     }
 
     #[derive(Default)]

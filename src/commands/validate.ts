@@ -50,7 +50,7 @@ export const addValidate: AddCommand = (program, context) => {
     )
     .option("--date <YYYY-MM-DD>", "the day that {date} stands for; today in UTC unless given", parseDate)
     .option("--run-id <id>", "only this run; also what {run_id} stands for")
-    .option("--prefix <prefix>", "another folder or prefix than the config's; a manifest must be there")
+    .option("--prefix <prefix>", "another folder or prefix than the config's; a manifest must be there", parsePrefix)
     .option("-o, --output <file>", "write the report there instead of to stdout")
     .addOption(
       new Option("--format <format>", "the form of the report").choices(["pretty", "json"] as const)
@@ -65,6 +65,13 @@ function parseDate(text: string): string {
   const time = Date.parse(`${text}T00:00:00Z`);
   if (/^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(time).toISOString().startsWith(text)) return text;
   throw new RivetError("RIVET_CLI_VALUE_INVALID", `'${text}' is not a date`, { cure: "Write `--date 2026-04-18`" });
+}
+
+function parsePrefix(text: string): string {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text;
+  throw new RivetError("RIVET_CLI_VALUE_INVALID", `'--prefix ${text}' is a URL`, {
+    cure: "Give the path of the folder, or the prefix inside the bucket",
+  });
 }
 
 async function validate(context: CommandContext, flags: Flags): Promise<void> {

@@ -41,7 +41,7 @@ export interface ValidateReport {
   readonly errors: readonly { readonly exportName: string; readonly error: ErrorReport }[];
 }
 
-/** Checks every export. What cannot be reached is an error in the report; only an abort is thrown. */
+/** Checks every export. What cannot be reached is an error in the report; only RIVET_RUN_INTERRUPTED is thrown. */
 export async function validateExports(
   context: ValidateContext,
   exports: readonly Export[],
@@ -65,7 +65,13 @@ export async function validateExports(
       for (const place of places) checked.push(await validatePlace(context, entry, place, question));
       if (places.length === 0) warnings.push({ exportName: entry.name, warning: "no partition was found" });
     } catch (error) {
-      context.signal.throwIfAborted();
+      if (context.signal.aborted) {
+        throw new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
+          where: `export '${entry.name}'`,
+          cure: "Validate again",
+          retry: "reconnect",
+        });
+      }
       errors.push({ exportName: entry.name, error: toErrorReport(error) });
     }
   }
@@ -152,7 +158,8 @@ export function validateFailure(report: ValidateReport): RivetError | null {
   const first = prefixes[0];
   if (first === undefined) {
     const { exportName, error } = report.errors[0]!;
-    return new RivetError("RIVET_VALIDATE_UNVERIFIED", error.error, { where: error.where ?? `export '${exportName}'` });
+    const where = error.where ?? `export '${exportName}'`;
+    return new RivetError("RIVET_VALIDATE_UNVERIFIED", error.error, { where, cure: error.cure });
   }
   const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
   return new RivetError(

@@ -9,7 +9,6 @@ import {
   type ResolvedDestination,
   resolveDestination,
 } from "../destination/mod.ts";
-import { RivetError } from "../errors.ts";
 import { unitName } from "../plan/mod.ts";
 
 export interface PlaceQuestion {
@@ -99,11 +98,6 @@ function withPath(location: Place["location"], path: string): Place["location"] 
 
 function replacePrefix(input: DestinationInput, question: PlaceQuestion): DestinationInput {
   const prefix = question.prefix!;
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(prefix)) {
-    throw new RivetError("RIVET_CLI_VALUE_INVALID", `'--prefix ${prefix}' is a URL`, {
-      cure: "Give the path of the folder, or the prefix inside the bucket",
-    });
-  }
   if (input.kind === "stdout") return input;
   if (input.kind === "local") {
     return { ...input, path: isAbsolute(prefix) ? prefix : join(question.directory, prefix) };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { EncoderSpec } from "../../../src/core/mod.ts";
+import type { CsvSpec, EncoderSpec } from "../../../src/core/mod.ts";
 import { encode, specOf, testCore } from "../../support/core_run.ts";
 import { encodeArray, PgRows } from "../../support/pg_rows.ts";
 
@@ -30,10 +30,10 @@ function someRows(count: number): Uint8Array {
   return rows.bytes();
 }
 
-async function readBack(file: Uint8Array, columns: EncoderSpec["columns"], pieceBytes: number) {
+async function readBack(file: Uint8Array, columns: EncoderSpec["columns"], pieceBytes: number, format?: CsvSpec) {
   const reader = (await testCore()).openReader();
   try {
-    reader.open(file.length, columns);
+    reader.open(file.length, columns, undefined, format);
     for (let need = reader.need(); need !== null; need = reader.need()) {
       const end = need.offset + Math.min(need.length, pieceBytes);
       reader.give(file.subarray(need.offset, end));
@@ -54,6 +54,38 @@ Deno.test("a file read back gives the rows, NULLs and checksums that were observ
       columns.map(({ name, nulls, checksum }) => ({ name, nulls, checksum }));
     assert.deepEqual(seen(read.columns), seen(parts[0]!.columns));
   }
+});
+
+Deno.test("CSV read back gives the same, whatever its dialect and compression", async () => {
+  const dialects: CsvSpec[] = [
+    { kind: "csv", codec: "none" },
+    { kind: "csv", codec: "gzip", delimiter: "\t", null: "\\N" },
+    { kind: "csv", codec: "zstd", header: false },
+  ];
+  for (const format of dialects) {
+    const spec = specOf(COLUMNS, { format, exportedAtUs: 1, rowHash: ["id"] });
+    const { files, parts } = await encode(spec, someRows(5000));
+    for (const pieceBytes of [777, 1 << 24]) {
+      const read = await readBack(files[0]!, COLUMNS, pieceBytes, format);
+      const seen = (columns: typeof read.columns) =>
+        columns.map(({ name, nulls, checksum }) => ({ name, nulls, checksum }));
+      assert.deepEqual([read.rows, seen(read.columns), read.ambiguous], [5000, seen(parts[0]!.columns), []]);
+    }
+  }
+});
+
+Deno.test("CSV that is cut off, longer, of other columns or another dialect is refused", async () => {
+  const format: CsvSpec = { kind: "csv", codec: "gzip" };
+  const { files } = await encode(specOf(COLUMNS, { format }), someRows(100));
+  const file = files[0]!;
+  const unmet = { code: "RIVET_VERIFY_CONTENT_UNMET" };
+  const longer = new Uint8Array([...file, 10]);
+  await assert.rejects(readBack(file.subarray(0, file.length - 1), COLUMNS, 1 << 20, format), unmet);
+  await assert.rejects(readBack(longer, COLUMNS, 1 << 20, format), unmet);
+  await assert.rejects(readBack(file, COLUMNS, 1 << 20, { ...format, codec: "zstd" }), unmet);
+  await assert.rejects(readBack(file, COLUMNS, 1 << 20, { ...format, delimiter: ";" }), unmet);
+  await assert.rejects(readBack(file, [{ name: "other", type: "int64", wire: "" }], 1 << 20, format), unmet);
+  await assert.rejects(readBack(file, [{ name: "status", type: "int64", wire: "" }], 1 << 20, format), unmet);
 });
 
 Deno.test("one changed value changes the checksum of its column alone", async () => {
