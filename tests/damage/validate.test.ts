@@ -17,7 +17,6 @@ import {
   SUCCESS_KEY,
 } from "../../src/manifest.ts";
 import { type Depth, validateExitCode, validatePrefix, type Verification } from "../../src/verify/mod.ts";
-import { collect } from "../support/bodies.ts";
 import { openBackends } from "../support/destinations.ts";
 import { runEngine } from "../support/engine.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
