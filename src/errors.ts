@@ -2,6 +2,7 @@
 // A thrower names a code; it never chooses an exit code and nothing ever classifies an error by its text.
 
 import { CODES, type ErrorCode } from "./codes.ts";
+import { redact } from "./redact.ts";
 
 export { CODES, type ErrorCode } from "./codes.ts";
 
@@ -52,7 +53,7 @@ export interface RivetErrorOptions {
   cause?: unknown;
 }
 
-/** The only error class. `message` says what failed; the code says what it means. */
+/** The only error class. `message` says what failed; the code says what it means. No secret that was read stays in it. */
 export class RivetError extends Error {
   override readonly name = "RivetError";
   readonly code: ErrorCode;
@@ -62,9 +63,9 @@ export class RivetError extends Error {
   readonly retryDelayMs: number;
 
   constructor(code: ErrorCode, message: string, options: RivetErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(redact(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.where = options.where ?? null;
+    this.where = options.where === undefined ? null : redact(options.where);
     this.cure = options.cure ?? CODES[code].cure;
     this.retry = options.retry ?? "never";
     this.retryDelayMs = options.retryDelayMs ?? 0;

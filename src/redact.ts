@@ -5,7 +5,8 @@ const MASK = "REDACTED";
 
 /** The text with everything that looks like a secret replaced: too much rather than too little. */
 export function redact(text: string): string {
-  return maskUserinfo(text).replace(PATTERN, (found: string, ...groups: (string | undefined)[]) => {
+  const clean = known === null ? text : text.replace(known, MASK);
+  return maskUserinfo(clean).replace(PATTERN, (found: string, ...groups: (string | undefined)[]) => {
     const kept = groups.slice(0, GROUPS).find((group) => group !== undefined) ?? "";
     return found.length === kept.length ? found : `${kept}${MASK}`;
   });
@@ -75,17 +76,20 @@ function holdsPassword(text: string, start: number, end: number): boolean {
 
 const KNOWN_LENGTH_MIN = 6;
 
+/** Every form of the secrets that this process has read; what was read once stays a secret. */
+const forms = new Set<string>();
+let known: RegExp | null = null;
+
 /**
- * A redactor that also knows secret values themselves, as they are, as a URL or as JSON would write them. Values shorter than six
- * characters would mask ordinary words and are left to the patterns.
+ * From now on `redact` masks this value wherever it stands: as it is, as a URL or as JSON would write it. A value shorter than six
+ * characters would mask ordinary words and is left to the patterns.
  */
-export function createRedactor(secrets: readonly string[]): (text: string) => string {
-  const forms = secrets.filter((secret) => secret.length >= KNOWN_LENGTH_MIN)
-    .flatMap((secret) => [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)]);
-  const known = [...new Set(forms)].sort((a, b) => b.length - a.length).map(escapePattern);
-  if (known.length === 0) return redact;
-  const pattern = new RegExp(known.join("|"), "g");
-  return (text) => redact(text.replace(pattern, MASK));
+export function rememberSecret(secret: string): void {
+  if (secret.length < KNOWN_LENGTH_MIN || forms.has(secret)) return;
+  for (const form of [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)]) {
+    forms.add(form);
+  }
+  known = new RegExp([...forms].sort((a, b) => b.length - a.length).map(escapePattern).join("|"), "g");
 }
 
 function escapePattern(text: string): string {

@@ -4,7 +4,7 @@ import { isAbsolute, join } from "node:path";
 import { type ErrorCode, RivetError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SourceConnection } from "../source/mod.ts";
-import { redact } from "../redact.ts";
+import { redact, rememberSecret } from "../redact.ts";
 import type { SourceConfig } from "./resolved.ts";
 import type { RawSource } from "./shape.ts";
 import { checkTls, resolveTls } from "./tls.ts";
@@ -73,10 +73,16 @@ export function buildSource(raw: RawSource, context: ConnectionContext): SourceC
     },
     resolveConnection: async (): Promise<SourceConnection> => {
       const server = read();
+      rememberPassword(server, engine);
       const { tlsWanted: _tlsWanted, ...login } = server;
       return { engine, ...login, tls: await resolveTls(raw.tls, server, { directory: context.directory, where }) };
     },
   };
+}
+
+/** A password that is only another of the connection's words is no secret, and would mask that word in every message. */
+function rememberPassword({ password, user, database, host }: Server, engine: ServerEngine): void {
+  if (password !== null && ![user, database, host, engine].includes(password)) rememberSecret(password);
 }
 
 /** Without user and password: who reads does not change what was read. */

@@ -26,13 +26,14 @@ export function isRunManifestKey(key: string): boolean {
 /** Old marker away, manifest, its run copy, new marker (M1, M2). Doing it again gives the same result. */
 export async function putManifest(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
   const bytes = formatManifest(manifest);
-  const json = { contentType: "application/json", signal, size: bytes.length };
+  const shared = { signal, runId: manifest.run_id };
+  const json = { ...shared, contentType: "application/json", size: bytes.length };
   try {
     await destination.remove(SUCCESS_KEY);
     await destination.put(MANIFEST_KEY, once(bytes), json);
     await destination.put(runManifestKey(manifest.run_id), once(bytes), json);
     const marker = await formatMarker(bytes, manifest.run_id);
-    await destination.put(SUCCESS_KEY, once(marker), { contentType: "text/plain", signal, size: marker.length });
+    await destination.put(SUCCESS_KEY, once(marker), { ...shared, contentType: "text/plain", size: marker.length });
   } catch (cause) {
     if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
     throw new RivetError(

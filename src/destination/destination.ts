@@ -39,6 +39,8 @@ export interface PutOptions {
    * the object becomes visible. Without it the destination computes its own.
    */
   readonly expected?: () => { readonly md5: string; readonly crc32c: string };
+  /** The run that writes a key which every run writes: `sweep` tells by it whose temporary file was left. */
+  readonly runId?: string;
   /** Called with a chunk of the body once its bytes are not needed any more, so that its owner can free them at once. A destination may leave it. */
   readonly release?: (chunk: Uint8Array) => void;
 }
@@ -59,6 +61,9 @@ export interface Destination extends AsyncDisposable {
   remove(key: string): Promise<void>;
   /** Moves an object aside, to `_quarantine/<runId>/<key>`; never deletes. */
   quarantine(key: string, runId: string): Promise<void>;
-  /** Clears what a killed process left: temporary files, open multipart uploads. Touches only what `owns` names. */
-  sweep(owns: (key: string) => boolean): Promise<number>;
+  /**
+   * Clears what a killed process left: temporary files, open multipart uploads. Touches only keys that `owns` names, and what was
+   * put with a `runId` that `isOwnRun` knows by its `toRunTag`.
+   */
+  sweep(owns: (key: string) => boolean, isOwnRun?: (tag: string) => boolean): Promise<number>;
 }

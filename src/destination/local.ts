@@ -1,6 +1,7 @@
 // A local folder: each object is written beside its place under a hidden name, synced, then renamed. Never writes or reads through
 // a symbolic link below the folder.
 
+import { createHash } from "node:crypto";
 import { RivetError } from "../errors.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, PutOptions, StoredObject } from "./destination.ts";
@@ -19,17 +20,23 @@ export function openLocal(path: string): Destination {
     list: (prefix) => listLocal(root, prefix),
     remove: (key) => removeLocal(root, key),
     quarantine: (key, runId) => quarantineLocal(root, key, runId),
-    sweep: (owns) => sweepLocal(root, owns),
+    sweep: (owns, isOwnRun) => sweepLocal(root, owns, isOwnRun ?? (() => false)),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
-/** `.name.<8 hex>.tmp` beside the object it will become. */
-const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}\.tmp$/;
+/** `.name.<8 hex>.tmp` beside the object it will become; `.name.<8 hex>-<run tag>.tmp` where several runs write that object. */
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-([0-9a-f]{8}))?\.tmp$/;
 
-function temporaryPath(path: string): string {
+function temporaryPath(path: string, runId: string | undefined): string {
   const slash = path.lastIndexOf("/") + 1;
-  return `${path.slice(0, slash)}.${path.slice(slash)}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const tag = runId === undefined ? "" : `-${toRunTag(runId)}`;
+  return `${path.slice(0, slash)}.${path.slice(slash)}.${crypto.randomUUID().slice(0, 8)}${tag}.tmp`;
+}
+
+/** What stands for a run in the name of a temporary file: eight hex digits. */
+export function toRunTag(runId: string): string {
+  return createHash("sha256").update(runId).digest("hex").slice(0, 8);
 }
 
 async function putLocal(
@@ -39,7 +46,7 @@ async function putLocal(
   options: PutOptions,
 ): Promise<StoredObject> {
   const path = pathOf(root, key);
-  const temporary = temporaryPath(path);
+  const temporary = temporaryPath(path, options.runId);
   let created = false;
   try {
     await makeFolder(root, key);
@@ -163,10 +170,15 @@ async function quarantineLocal(root: string, key: string, runId: string): Promis
   }
 }
 
-async function sweepLocal(root: string, owns: (key: string) => boolean): Promise<number> {
+async function sweepLocal(
+  root: string,
+  owns: (key: string) => boolean,
+  isOwnRun: (tag: string) => boolean,
+): Promise<number> {
   const isOwn = ({ key, name }: Found) => {
-    const meant = TEMPORARY.exec(name)?.[1];
-    return meant !== undefined && owns(key.slice(0, key.length - name.length) + meant);
+    const [, meant, tag] = TEMPORARY.exec(name) ?? [];
+    if (meant === undefined) return false;
+    return owns(key.slice(0, key.length - name.length) + meant) || (tag !== undefined && isOwnRun(tag));
   };
   let swept = 0;
   try {

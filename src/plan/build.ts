@@ -390,7 +390,7 @@ function toEncoder(context: PlanContext, entry: Export): Task["encoder"] {
         : { delimiter: csv.delimiter, header: csv.header, ...(csv.null === null ? {} : { null: csv.null }) }),
     },
     ...(entry.maxFileBytes === null ? {} : { maxFileBytes: entry.maxFileBytes }),
-    ...(tuning.maxValueMb === 0 ? {} : { maxValueBytes: tuning.maxValueMb << 20 }),
+    ...(tuning.maxValueMb === 0 ? {} : { maxValueBytes: tuning.maxValueMb * 2 ** 20 }),
     ...(entry.meta.rowHash === false ? {} : { rowHash: entry.meta.rowHash === true ? [] : entry.meta.rowHash }),
     unique: quality.uniqueColumns.map((column) => ({
       column,

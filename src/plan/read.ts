@@ -66,10 +66,13 @@ export function sliceSelect(task: Task, shape: ReadShape, slice: Pick<Slice, "bo
 
 export function readOptions(task: Task): Omit<ReadOptions, "signal"> {
   const { tuning } = task.export;
+  const { maxValueBytes } = task.encoder;
   return {
     batchRows: tuning.batchRows,
     batchBytes: (tuning.batchMemoryMb ?? 32) * MIB,
     throttleMs: tuning.throttleMs,
+    // The core refuses such a value too, but a driver that hands values over whole would hold it by then.
+    ...(maxValueBytes === undefined ? {} : { maxValueBytes }),
   };
 }
 

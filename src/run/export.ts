@@ -1,7 +1,7 @@
 // One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
 
 import { RivetError, toRivetError } from "../errors.ts";
-import { type Destination, readManifest } from "../destination/mod.ts";
+import { type Destination, readManifest, toRunTag } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
@@ -288,8 +288,15 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
     if (kept.size > 0) run.picture.consistency = worst(run.picture.consistency, stored.consistency, "slice");
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
-  await destination.sweep((key) => key.startsWith(stemOf(run.task.name, runId)));
+  await sweepRun(destination, run.task.name, runId);
   return { ...run, task: { ...run.task, lanes }, slices, takeovers };
+}
+
+/** What a killed process of this run was writing: parts, which bear its name, and control files, which every run writes. */
+async function sweepRun(destination: Destination, name: string, runId: string): Promise<void> {
+  const stem = stemOf(name, runId);
+  const tag = toRunTag(runId);
+  await destination.sweep((key) => key.startsWith(stem), (other) => other === tag);
 }
 
 /** Runs looked at when a new one begins; older ones were cleared by the runs in between. */
@@ -313,7 +320,7 @@ async function removeAbandoned(state: State, key: ExportKey, destination: Destin
     for await (const stored of destination.list(stem)) {
       if (/^[._]/.test(stored.key.slice(stem.length))) await destination.remove(stored.key);
     }
-    await destination.sweep((name) => name.startsWith(stem));
+    await sweepRun(destination, key.exportName, runId);
     await state.forgetAbandonedParts(runId);
   }
 }

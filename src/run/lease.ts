@@ -101,9 +101,9 @@ export function whileHeld(destination: Destination, state: State, lease: Lease, 
       await hold();
       await destination.quarantine(key, runId);
     },
-    sweep: async (owns) => {
+    sweep: async (owns, isOwnRun) => {
       await hold();
-      return await destination.sweep(owns);
+      return await destination.sweep(owns, isOwnRun);
     },
     [Symbol.asyncDispose]: () => destination[Symbol.asyncDispose](),
   };

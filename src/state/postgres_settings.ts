@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type pg from "pg";
 import { RivetError } from "../errors.ts";
+import { rememberSecret } from "../redact.ts";
 
 const CONNECTIONS_MAX = 4;
 const CONNECT_MS = 10_000;
@@ -24,6 +25,8 @@ export async function parseSettings(url: URL): Promise<Settings> {
     keepAlive: true,
     types: { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig,
   };
+  const { password, database } = settings;
+  if (![user, database, host].includes(password)) rememberSecret(password);
   return { ...settings, ssl: await parseTls(url, settings.host) };
 }
 

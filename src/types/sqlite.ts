@@ -179,9 +179,12 @@ function selectFreely(name: string, type: LogicalType): Selection {
     case "json":
       return {
         wire: "text",
-        select: `CASE WHEN ${x} IS NULL THEN NULL WHEN typeof(${x}) = 'blob' THEN ` +
-          `CASE WHEN json_valid(${x}, 8) THEN CAST(json(${x}) AS BLOB) ELSE ${refuse} END ` +
-          `WHEN json_valid(${x}, 1) THEN ${exactText(name)} ELSE ${refuse} END`,
+        select: bounded(
+          name,
+          `CASE WHEN ${x} IS NULL THEN NULL WHEN typeof(${x}) = 'blob' THEN ` +
+            `CASE WHEN json_valid(${x}, 8) THEN CAST(json(${x}) AS BLOB) ELSE ${refuse} END ` +
+            `WHEN json_valid(${x}, 1) THEN ${exactText(name)} ELSE ${refuse} END`,
+        ),
       };
     case "uuid":
       return {
@@ -220,7 +223,7 @@ function exactText(name: string): string {
 /** SQLite knows a value's length without reading it: the connection's own function refuses it from that. */
 function bounded(name: string, value: string): string {
   const bytes = `octet_length(${quote(name)})`;
-  return `CASE WHEN ${bytes} > ${UNCHECKED_BYTES_MAX} AND rivet_check_length(${
+  return `CASE WHEN ${bytes} > ${UNCHECKED_BYTES_MAX} AND rivet_is_too_long(${
     text(name)
   }, ${bytes}) THEN NULL ELSE ${value} END`;
 }

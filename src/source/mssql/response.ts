@@ -305,10 +305,10 @@ export class ResponseReader {
     if (bytes <= this.#maxValueBytes) return;
     throw new RivetError(
       "RIVET_VALUE_TOO_LARGE",
-      `RIVET_VALUE_TOO_LARGE: column '${this.columns[this.#column]!.name}' holds a value above ${
+      `Column '${this.columns[this.#column]!.name}' holds a value above ${
         Math.round(this.#maxValueBytes / 1048576)
       } MiB`,
-      { where: `column '${this.columns[this.#column]!.name}'`, cure: "Raise `max_value_mb`, or leave the column out" },
+      { where: `column '${this.columns[this.#column]!.name}'` },
     );
   }
 }

@@ -41,9 +41,9 @@ export function toSqliteError(error: unknown, asked: Asked): unknown {
         cure: "A database in WAL mode needs a folder in which this user may create the -shm file",
       });
     case TOOBIG:
-      return new RivetError("RIVET_VALUE_TOO_LARGE", `RIVET_VALUE_TOO_LARGE: ${error.message}`, {
+      return new RivetError("RIVET_VALUE_TOO_LARGE", `SQLite cannot hold a value this large: ${error.message}`, {
         ...options,
-        cure: "Raise `max_value_mb`, or leave the column out",
+        cure: "Leave the column out with a `query:`",
       });
     default: {
       const table = missingTable(error.message);

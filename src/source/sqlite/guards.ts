@@ -25,10 +25,11 @@ export function registerGuards(db: DatabaseSync): Guards {
     "rivet_refuse",
     (column, type, storage) => fail(toRefusal(String(column), String(type), String(storage))),
   );
-  db.function("rivet_check_length", (column, bytes) => {
-    return Number(bytes) > guards.maxValueBytes
-      ? fail(tooLarge(String(column), Number(bytes), guards.maxValueBytes))
-      : null;
+  // True for a value that must not be touched.
+  db.function("rivet_is_too_long", (column, bytes) => {
+    if (Number(bytes) <= guards.maxValueBytes) return 0;
+    fail(tooLarge(String(column), Number(bytes), guards.maxValueBytes));
+    return 1;
   });
   db.function("rivet_key", { useBigIntArguments: true }, (value, kind) => {
     const key = toKey(value as SqliteValue, String(kind));
@@ -86,7 +87,7 @@ function tooLarge(column: string, bytes: number, maxBytes: number): RivetError {
   const mib = (n: number) => (n / 1048576).toFixed(1);
   return new RivetError(
     "RIVET_VALUE_TOO_LARGE",
-    `RIVET_VALUE_TOO_LARGE: column '${column}' holds a value of ${mib(bytes)} MiB, the limit is ${mib(maxBytes)} MiB`,
-    { where: `column '${column}'`, cure: "Raise `max_value_mb`, or leave the column out" },
+    `Column '${column}' holds a value of ${bytes} bytes (${mib(bytes)} MiB), the limit is ${mib(maxBytes)} MiB`,
+    { where: `column '${column}'` },
   );
 }

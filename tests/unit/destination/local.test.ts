@@ -1,9 +1,10 @@
 // A local folder: links, refusals of the operating system, and what a write leaves behind.
 
 import assert from "node:assert/strict";
-import { openDestination } from "../../../src/destination/mod.ts";
+import { openDestination, toRunTag } from "../../../src/destination/mod.ts";
 import { toReadError, toWriteError } from "../../../src/destination/local_file.ts";
 import { RivetError } from "../../../src/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 import { bodyOf, bytesOf, collect, collectKeys } from "../../support/bodies.ts";
 
 const PUT = { contentType: "text/plain", signal: new AbortController().signal };
@@ -120,6 +121,20 @@ Deno.test("refusals are told by the operating system's code, and all have a cure
   assert.equal((toReadError(refused("EACCES"), "/x") as RivetError).code, "RIVET_DEST_READ_FAILED");
   const bug = new TypeError("a bug");
   assert.equal(toWriteError(bug, "/x"), bug);
+});
+
+Deno.test("of the temporary files of a key that several runs write, a sweep takes those of its own run", async () => {
+  await using folder = await temporaryFolder();
+  await using destination = await openDestination({ kind: "local", path: folder.path });
+  const tag = toRunTag("orders_1");
+  const left = [`._SUCCESS.00000001-${tag}.tmp`, "._SUCCESS.00000002-00000000.tmp", "._SUCCESS.00000003.tmp"];
+  for (const name of left) await Deno.writeTextFile(`${folder.path}/${name}`, "");
+  assert.deepEqual(await collectKeys(destination.list("")), []);
+  assert.equal(await destination.sweep((key) => key === "part", (other) => other === tag), 1);
+  const names = (await Array.fromAsync(Deno.readDir(folder.path))).map(({ name }) => name).sort();
+  assert.deepEqual(names, left.slice(1));
+  await destination.put("_SUCCESS", bodyOf(bytesOf(10)), { ...PUT, runId: "orders_1" });
+  assert.deepEqual(await collectKeys(destination.list("")), ["_SUCCESS"]);
 });
 
 Deno.test("standard output gets the bytes in order, and remembers nothing", async () => {

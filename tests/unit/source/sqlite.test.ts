@@ -333,7 +333,7 @@ Deno.test("a value above the limit is stopped before it is copied out", async ()
   const { columns } = await source.describe(T);
   const sql = buildSelect("sqlite", { query: T, columns, hidden: [], where: [] });
   await rejects(source.read(sql, keepRows(), { ...READ, maxValueBytes: 4_000_000 }), {
-    message: "RIVET_VALUE_TOO_LARGE: column 'b' holds a value of 4.8 MiB, the limit is 3.8 MiB",
+    message: "Column 'b' holds a value of 5000000 bytes (4.8 MiB), the limit is 3.8 MiB",
     code: "RIVET_VALUE_TOO_LARGE",
   });
   equal((await source.read(sql, keepRows(), { ...READ, maxValueBytes: 5_000_000 })).rows, 1);

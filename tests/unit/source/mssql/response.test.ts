@@ -169,7 +169,7 @@ Deno.test("ResponseReader refuses a value above the limit from its length, befor
   const head = Buffer.concat([columnsToken([{ name: "blob", wire }]), u8(0xd1), u32(300_000_000), u32(0)]);
   assert.throws(() => readPieces(head, () => head.length, 256 << 20), (error: { code: string; message: string }) => {
     assert.equal(error.code, "RIVET_VALUE_TOO_LARGE");
-    assert.match(error.message, /^RIVET_VALUE_TOO_LARGE: column 'blob'/);
+    assert.match(error.message, /^Column 'blob' holds/);
     return true;
   });
 });
