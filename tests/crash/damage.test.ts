@@ -223,6 +223,9 @@ const VARIANTS: Record<string, string> = {
   range: RANGE,
   "other size": RANGE.replace("chunk_size: 20", "chunk_size: 7"),
   key: RANGE.replace("chunk_column: id", "chunk_by_key: id"),
+  dense: RANGE.replace("chunk_size: 20", "chunk_dense: true\nchunk_size: 20"),
+  "time window":
+    "table: t\nmode: time_window\ntime_column: at\ndays_window: 36500\nformat: parquet\ndestination: {type: local, path: out}",
   full: "table: t\nformat: parquet\ndestination: {type: local, path: out}",
   incremental: "table: t\nmode: incremental\ncursor_column: at\nformat: parquet\ndestination: {type: local, path: out}",
   csv: RANGE.replace("parquet", "csv"),
@@ -259,6 +262,29 @@ for (const [was, before] of Object.entries(VARIANTS)) {
       );
     });
   }
+}
+
+/** Settings that say how a run works and not what it makes: an edit of them continues the run. */
+const HARMLESS: Record<string, string> = {
+  "more lanes": `${RANGE}\nparallel: 3`,
+  "a checkpoint": `${RANGE}\nchunk_checkpoint: true`,
+  "more attempts": `${RANGE}\nchunk_max_attempts: 9`,
+  "a quality rule": `${RANGE}\nquality: {row_count_min: 1}`,
+  "another tuning": `${RANGE}\ntuning: {batch_size: 100}`,
+  "what a drift does": `${RANGE}\non_schema_drift: fail`,
+};
+
+for (const [name, after] of Object.entries(HARMLESS)) {
+  Deno.test(`a killed run is continued under ${name}, and without it again`, async () => {
+    await withKilledRun(2, async (folder, configPath) => {
+      const [began] = await storedRuns(folder);
+      await writeConfig(folder, after);
+      await killBeforePublishing(configPath);
+      await writeConfig(folder, RANGE);
+      await assertExact(folder, configPath);
+      assert.deepEqual((await storedRuns(folder)).map((run) => run.runId), [began!.runId]);
+    });
+  });
 }
 
 Deno.test("a run given up leaves nothing behind when the next one has run", async () => {
