@@ -136,6 +136,7 @@ export async function buildTask(
     window: planned.window,
     lanes,
     rowsEstimate: planned.window === null && unit.filters.length === 0 ? facts?.rowsEstimate ?? null : null,
+    uniqueKeys: (facts?.keys ?? []).filter((k) => k.unique && k.columns.length === 1).map((k) => k.columns[0]!),
     avgRowBytes: facts?.avgRowBytes ?? null,
     encoder: toEncoder(context, entry),
     destination,

@@ -66,6 +66,8 @@ export interface Task {
   readonly window: CursorWindow | null;
   readonly lanes: number;
   readonly rowsEstimate: number | null;
+  /** Columns that a unique index of the exported table holds alone; absent = unknown. */
+  readonly uniqueKeys?: readonly string[];
   readonly avgRowBytes: number | null;
   readonly encoder: Omit<EncoderSpec, "framing" | "columns" | "edge" | "exportedAtUs">;
   readonly destination: ResolvedDestination;

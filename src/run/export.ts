@@ -127,7 +127,7 @@ async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecord
     await using _destination = run.destination;
     recorder.begin(run);
     await runSlices(run, connection);
-    await finishRun(run);
+    await finishRun(run, connection);
   };
   try {
     await retryPlanning(context, unit, recorder, signal, attempt);

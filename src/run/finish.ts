@@ -3,22 +3,26 @@
 import { RivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
 import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
-import { buildCount } from "../source/mod.ts";
+import { buildCount, type SourceConnection } from "../source/mod.ts";
 import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
 import { buildManifest, publish } from "./commit.ts";
 import type { Run } from "./export.ts";
-import { findQualityFaults } from "./quality.ts";
+import { findQualityFaults, type QualityFault } from "./quality.ts";
 import { toExpected } from "./resume.ts";
+import { compareAcross } from "./unique.ts";
 
 /** Commits a run whose slices are all done. A failed verdict leaves cursor, manifest and marker as they were. */
-export async function finishRun(run: Run): Promise<void> {
+export async function finishRun(run: Run, connection: SourceConnection): Promise<void> {
   const { state, runId, recorder, task } = run;
   const slices = await state.slices(runId);
   const parts = inOrder(await state.parts(runId));
   checkDone(run, slices);
   const rows = parts.reduce((sum, part) => sum + part.observations.rows, 0);
   recorder.totals(rows, parts);
-  await passVerdict(run, slices, parts, rows);
+  const observations = slices.map((slice) => slice.observations);
+  const across = await compareAcross(run, connection, observations);
+  const faults = findQualityFaults(task.export.quality, task.columns, observations, rows, across);
+  await passVerdict(run, faults, parts);
   await warnOfShapeDrift(run, slices);
   const sourceRowCount = await reconcile(run, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
@@ -46,12 +50,10 @@ function checkDone(run: Run, slices: readonly StoredSlice[]): void {
 /** Quality rules and, when asked for, a check of every stored part; before anything is published. */
 async function passVerdict(
   run: Run,
-  slices: readonly StoredSlice[],
+  faults: readonly QualityFault[],
   parts: readonly StoredPart[],
-  rows: number,
 ): Promise<void> {
   const { task, recorder, destination, context } = run;
-  const faults = findQualityFaults(task.export.quality, task.columns, slices.map((s) => s.observations), rows);
   for (const fault of faults) recorder.quality(fault.severity, fault.message);
   const failed = faults.filter((fault) => fault.severity === "fail");
   recorder.qualityPassed(task.export.quality, failed.length === 0);

@@ -3,6 +3,7 @@
 import type { QualityConfig } from "../config/mod.ts";
 import type { SliceObservations } from "../core/mod.ts";
 import { RivetError } from "../errors.ts";
+import type { Across } from "./unique.ts";
 
 export interface QualityFault {
   readonly severity: "warn" | "fail";
@@ -36,6 +37,7 @@ export function findQualityFaults(
   columns: readonly { readonly name: string }[],
   slices: readonly (SliceObservations | null)[],
   rows: number,
+  across: ReadonlyMap<string, Across>,
 ): QualityFault[] {
   const faults: QualityFault[] = [];
   const fail = (message: string) => faults.push({ severity: "fail", message });
@@ -53,30 +55,39 @@ export function findQualityFaults(
       fail(`column '${name}' is NULL in ${nulls} of ${rows} rows, at most ${limit * 100}% are allowed`);
     }
   }
-  faults.push(...findRepeats(rules, slices));
+  faults.push(...findRepeats(rules, slices, across));
   return faults;
 }
 
-function findRepeats(rules: QualityConfig, slices: readonly (SliceObservations | null)[]): QualityFault[] {
-  const faults: QualityFault[] = [];
+function findRepeats(
+  rules: QualityConfig,
+  slices: readonly (SliceObservations | null)[],
+  across: ReadonlyMap<string, Across>,
+): QualityFault[] {
   const withRows = slices.filter((slice) => (slice?.rows ?? 0) > 0);
-  for (const column of rules.uniqueColumns) {
+  return rules.uniqueColumns.flatMap((column) => {
     const seen = withRows.map((slice) => slice?.unique.find((u) => u.column === column));
-    const duplicates = seen.reduce((sum, u) => sum + (u?.duplicates ?? 0), 0);
-    if (duplicates > 0) faults.push({ severity: "fail", message: `column '${column}' repeats ${duplicates} values` });
-    else if (seen.some((u) => u === undefined)) {
-      faults.push({ severity: "fail", message: `column '${column}' was not compared` });
-    } else if (withRows.length > 1) {
-      faults.push({
-        severity: "warn",
-        message: `column '${column}' is unique within each chunk; across chunks it was not compared`,
-      });
-    } else if (seen.some((u) => u !== undefined && !u.complete)) {
-      faults.push({
-        severity: "warn",
-        message: `column '${column}' is unique as far as \`unique_max_entries\` allows to see`,
-      });
+    const inOneChunk = seen.reduce((sum, u) => sum + (u?.duplicates ?? 0), 0);
+    if (inOneChunk > 0) return [{ severity: "fail", message: `column '${column}' repeats ${inOneChunk} values` }];
+    if (seen.some((u) => u === undefined)) {
+      return [{ severity: "fail", message: `column '${column}' was not compared` }];
     }
+    const complete = seen.every((u) => u?.complete ?? true);
+    return judgeAcross(column, complete, withRows.length > 1 ? across.get(column) : { kind: "proven" });
+  });
+}
+
+function judgeAcross(column: string, complete: boolean, across: Across | undefined): QualityFault[] {
+  if (across === undefined) return [{ severity: "fail", message: `column '${column}' was not compared across chunks` }];
+  if (across.kind === "compared" && across.duplicates > 0) {
+    return [{ severity: "fail", message: `column '${column}' repeats ${across.duplicates} values across chunks` }];
   }
-  return faults;
+  if (!complete || (across.kind === "compared" && !across.complete)) {
+    const message = `column '${column}' is unique as far as \`unique_max_entries\` allows to see`;
+    return [{ severity: "warn", message }];
+  }
+  if (across.kind === "proven" || across.samePicture) return [];
+  const message =
+    `column '${column}' is unique within each chunk, and in the source as it is now; the chunks are of other moments`;
+  return [{ severity: "warn", message }];
 }

@@ -6,6 +6,8 @@ import {
   buildReadShape,
   type KeysRequest,
   type KeysResult,
+  type ObserveRequest,
+  type ObserveResult,
   type RereadInput,
   type Task,
   toObserveRequest,
@@ -41,6 +43,16 @@ export async function rereadSlices(context: RereadContext, input: RereadInput): 
       stop.abort(error);
     })));
   if (failures.length > 0) throw context.signal.aborted ? interrupted(task) : failures[0];
+}
+
+/** One statement of a run's own columns, observed in a lane that may only read. */
+export async function readOnce(
+  context: RereadContext,
+  input: Omit<RereadInput, "slices" | "onSlice">,
+  request: ObserveRequest,
+): Promise<ObserveResult> {
+  await using lanes = new ReadingLane(context, input);
+  return await lanes.attempt(context.signal, (lane) => lane.observe(request, context.signal, () => {}));
 }
 
 /** Compares slices with their files by key, one after the other. */

@@ -136,3 +136,41 @@ Deno.test({ name: "chunks by key have the size that was asked for, in the key's 
     }
   });
 });
+
+Deno.test(
+  { name: "uniqueness over the chunks of four lanes is judged in the picture they were read in", ignore },
+  async () => {
+    await withLiveExport(server!, async (db, folder) => {
+      await db.run(
+        "CREATE TABLE t AS SELECT g AS id, md5(g::text)::uuid AS code FROM generate_series(1, 800) g; ANALYZE t",
+      );
+      const entry =
+        "  - name: t\n    table: t\n    mode: chunked\n    chunk_column: id\n    chunk_size: 100\n    parallel: 4\n    quality: {unique_columns: [code, id]}\n    format: parquet\n    destination: {type: local, path: out}\n";
+      const configPath = await writeConfig(folder, db, entry);
+      let changed = false;
+      const lateDuplicate = async () => {
+        if (changed) return;
+        changed = true;
+        await db.run("INSERT INTO t SELECT 1000 + id, code FROM t WHERE id < 5");
+      };
+      // The values repeat from the moment when the first chunk has been read: after the picture was taken.
+      const run = () =>
+        runEngine({
+          configPath,
+          env: envOf(db),
+          wrapLane: (lane) => ({
+            ...lane,
+            run: async (request, signal, onProgress) => {
+              const result = await lane.run(request, signal, onProgress);
+              await lateDuplicate();
+              return result;
+            },
+          }),
+        });
+      const first = (await run()).per_export[0]!;
+      assert.deepEqual([first.status, first.warnings, first.rows], ["success", [], 800], JSON.stringify(first.error));
+      const second = (await run()).per_export[0]!;
+      assert.match(second.error?.error ?? "", /'code' repeats 4 values across chunks/);
+    });
+  },
+);
