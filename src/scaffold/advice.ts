@@ -4,7 +4,7 @@ import type { Mode } from "../config/mod.ts";
 import type { Engine, ListedTable } from "../source/mod.ts";
 import { type CursorCandidate, findChunkKey, findFallback, isIntegerType, rankCursors } from "./candidates.ts";
 import { LARGE_ROWS, type Size } from "./probe.ts";
-import { formatCount } from "./text.ts";
+import { formatCount, listNames } from "./text.ts";
 
 export type Chunks =
   | { readonly kind: "range"; readonly column: string; readonly size: number }
@@ -54,7 +54,7 @@ export function advise(table: ListedTable, size: Size, context: AdviceContext): 
     cursor,
     fallback: cursor !== null && cursor === cursors[0] ? findFallback(cursors) : null,
     time: mode === "time_window" ? timeColumn(cursors) : null,
-    notes: [...table.notes, ...notes, ...warnOfColumns(table)],
+    notes: [...table.notes, ...notes, ...warnOfCursor(table, size, cursor), ...warnOfColumns(table)],
   };
 }
 
@@ -238,11 +238,21 @@ function chooseParallel(
   return { parallel: rows < 5_000_000 ? 2 : 4, parallelWhy: "connections at the same time, all in one snapshot" };
 }
 
+function warnOfCursor(table: ListedTable, { rows }: Size, cursor: CursorCandidate | null): string[] {
+  if (cursor === null || (rows ?? 0) <= LARGE_ROWS) return [];
+  const { name } = cursor.column;
+  if (table.keys.some((key) => key.columns[0] === name)) return [];
+  return [`No index begins with '${name}': every run reads the whole table to find what is new.`];
+}
+
+/** Each warning once, with the columns that it is about. */
 function warnOfColumns(table: ListedTable): string[] {
-  const open = table.columns.filter((column) => column.isOpenDecimal);
-  return table.columns.filter((column) => !open.includes(column)).flatMap(({ name, type, nativeType, warnings }) =>
-    type === null
-      ? [`'${name}' has the type ${nativeType}, which cannot be exported: select it as text in a \`query:\`.`]
-      : warnings.map((warning) => `'${name}': ${warning}.`)
-  );
+  const byWarning = new Map<string, string[]>();
+  for (const { name, type, nativeType, warnings, isOpenDecimal } of table.columns) {
+    // Those have their place beside the suggestion.
+    if (isOpenDecimal) continue;
+    const own = type === null ? [`${nativeType} cannot be exported, select it as text in a \`query:\``] : warnings;
+    for (const warning of own) byWarning.set(warning, [...byWarning.get(warning) ?? [], `'${name}'`]);
+  }
+  return [...byWarning].map(([warning, names]) => `${listNames(names)}: ${warning}.`);
 }

@@ -29,14 +29,14 @@ export function chooseTables(listed: readonly ListedTable[], globs: Globs, engin
   const tables: ListedTable[] = [];
   const leftOut: LeftOut[] = [];
   for (const table of listed) {
-    const isIncluded = include.some((pattern) => pattern.test(table.name));
-    if (exclude.some((pattern) => pattern.test(table.name)) || (include.length > 0 && !isIncluded)) continue;
+    const isIncluded = include.some((pattern) => matches(pattern, table));
+    if (exclude.some((pattern) => matches(pattern, table)) || (include.length > 0 && !isIncluded)) continue;
     const reason = reasonToLeaveOut(table, isIncluded);
     if (reason === null) tables.push(table);
     else leftOut.push({ name: table.name, ...reason });
   }
   const idleGlobs = [...globs.include, ...globs.exclude]
-    .filter((_, i) => !listed.some((table) => [...include, ...exclude][i]!.test(table.name)));
+    .filter((_, i) => !listed.some((table) => matches([...include, ...exclude][i]!, table)));
   return { tables, leftOut, idleGlobs };
 }
 
@@ -44,6 +44,11 @@ export function chooseTables(listed: readonly ListedTable[], globs: Globs, engin
 function toPattern(glob: string, engine: Engine): RegExp {
   const text = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
   return new RegExp(`^${text}$`, engine === "postgres" ? "su" : "siu");
+}
+
+/** By its name, or by its schema and name. */
+function matches(pattern: RegExp, { schema, name }: ListedTable): boolean {
+  return pattern.test(name) || (schema !== null && pattern.test(`${schema}.${name}`));
 }
 
 function reasonToLeaveOut(table: ListedTable, isIncluded: boolean): Omit<LeftOut, "name"> | null {

@@ -45,6 +45,9 @@ export function buildYaml(parts: YamlParts): string {
     ...leftOutLines(parts.leftOut),
     "source:",
     ...parts.sourceLines,
+    ...(parts.engine === "mysql"
+      ? ["  # zero_dates: null # what 0000-00-00 becomes; without it such a date stops the run"]
+      : []),
     "  tuning:",
     "    profile: balanced # gentle enough for most; `safe` for a busy primary, `fast` for a replica of one's own",
     "",

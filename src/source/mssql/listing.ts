@@ -29,6 +29,7 @@ export async function listMssql(source: Source, wanted: string | null): Promise<
       `SELECT c.object_id, c.name, TYPE_NAME(c.system_type_id), TYPE_NAME(c.user_type_id), CONVERT(int, c.max_length),
         CONVERT(int, c.precision), CONVERT(int, c.scale), CONVERT(int, c.is_nullable)
       FROM sys.columns AS c JOIN sys.objects AS o ON o.object_id = c.object_id WHERE ${inSchema}
+        AND ISNULL(COLUMNPROPERTY(c.object_id, c.name, 'IsHidden'), 0) = 0
       ORDER BY c.object_id, c.column_id`,
     ),
   );

@@ -21,7 +21,7 @@ export async function listMysql(source: Source, wanted: string | null): Promise<
   const columns = groupRows(
     await source.rows(
       `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, PRIVILEGES
-       FROM information_schema.COLUMNS WHERE ${where} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+       FROM information_schema.COLUMNS WHERE ${where} AND EXTRA NOT LIKE '%INVISIBLE%' ORDER BY TABLE_NAME, ORDINAL_POSITION`,
     ),
   );
   const keys = groupRows(await readKeys(source, where));

@@ -189,6 +189,7 @@ export function defineFunctions(
   define("CONCAT", (...parts) => parts.map((part) => part ?? "").join(""));
   define("HAS_PERMS_BY_NAME", () => 1n);
   define("OBJECTPROPERTY", () => null);
+  define("COLUMNPROPERTY", () => null);
   define("DB_NAME", () => "shop");
   define("DATABASEPROPERTYEX", () => "latin");
   define("COLLATIONPROPERTY", (name) => name === null ? null : CODE_PAGES[String(name)] ?? null);
