@@ -81,20 +81,22 @@ export function placeToProbe(resolved: ResolvedDestination): ResolvedDestination
   }
 }
 
-/** Remembers which folders of a local destination do not exist yet, and removes them again when they are still empty. */
-export async function keepFolders(resolved: ResolvedDestination): Promise<AsyncDisposable> {
-  const missing: string[] = [];
-  if (resolved.kind === "local") {
-    let path = resolved.path.replace(/\/+$/, "");
-    while (path !== "" && !await exists(path)) {
-      missing.push(path);
+/** Remembers which folders of local destinations do not exist yet, and removes them again when they are still empty. */
+export async function keepFolders(places: readonly ResolvedDestination[]): Promise<AsyncDisposable> {
+  const missing = new Set<string>();
+  for (const place of places) {
+    if (place.kind !== "local") continue;
+    let path = place.path.replace(/\/+$/, "");
+    while (path !== "" && !missing.has(path) && !await exists(path)) {
+      missing.add(path);
       path = path.slice(0, path.lastIndexOf("/"));
     }
   }
   return {
     async [Symbol.asyncDispose]() {
       // The deepest first; a folder that somebody uses by now is not empty and stays.
-      for (const path of missing) await Deno.remove(path).catch(() => {});
+      const deepest = [...missing].sort((a, b) => b.length - a.length);
+      for (const path of deepest) await Deno.remove(path).catch(() => {});
     },
   };
 }

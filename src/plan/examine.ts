@@ -21,6 +21,7 @@ import { askBeforePicture, type BeforePicture, buildTask, type PlanContext, type
 import { countSlices, sliceAt } from "./layout.ts";
 import { findColumn, findIndex, type KeyContext, readBounds } from "./key.ts";
 import { expandUnits, NULL_PARTITION } from "./partition.ts";
+import { findRelation } from "./relation.ts";
 import { findRules, type Rule, toRejection } from "./rules.ts";
 import type { Task } from "./task.ts";
 import { cursorName, findCursor } from "./window.ts";
@@ -118,15 +119,23 @@ export async function diagnoseTask(context: PlanContext, input: DiagnosisInput):
     filters: unit.filters,
     where: `export '${entry.name}'`,
   };
+  const { facts, isPart } = await findFacts(source, task, before);
   const followed = findFollowed(keyContext, task);
   const { access, warning } = await explain(source, task);
-  const isIndexed = followed !== null && followed.names.length === 1 && before.facts !== null &&
-    findIndex(before.facts, followed.names) !== null;
+  const isIndexed = followed !== null && followed.names.length === 1 && facts !== null &&
+    findIndex(facts, followed.names) !== null;
   const usesIndex = isIndexed || task.strategy.kind === "pages" || (access?.usesIndex ?? false);
   const bounds = isIndexed && followed !== null
     ? await readBounds(keyContext, followed)
     : { min: task.window?.low ?? null, max: task.window?.high ?? null };
-  const estimate = estimateRows(context, task, before.facts, access, metrics);
+  const isQuery = task.query.kind === "query";
+  // The plan of a slice tells nothing of the whole query.
+  const isWhole = isWindow(task) || countSlices(task.layout) <= 1;
+  const whole = isQuery && !isWhole ? (await explain(source, { ...task, layout: { kind: "none" } })).access : access;
+  const planned = isQuery || isWhole ? whole?.rows ?? null : null;
+  const rowBytes = facts?.avgRowBytes ?? whole?.rowBytes ?? null;
+  const catalog = isPart ? null : facts?.rowsEstimate ?? null;
+  const estimate = estimateRows(context, task, { catalog, planned, rowBytes }, metrics);
   const column = followed === null ? null : cursorName(followed);
   const advice = advise({
     engine: source.engine,
@@ -134,7 +143,7 @@ export async function diagnoseTask(context: PlanContext, input: DiagnosisInput):
     strategy: task.strategy,
     parallel: entry.parallel,
     lanes: task.lanes,
-    rows: rowsRead(estimate.rows, before.facts, usesIndex),
+    rows: rowsRead(estimate.rows, facts, usesIndex),
     rowBytes: estimate.rowBytes,
     usesIndex,
     hasCursor: entry.mode === "incremental",
@@ -154,6 +163,23 @@ export async function diagnoseTask(context: PlanContext, input: DiagnosisInput):
     usesIndex,
     advice: { ...advice, warnings: [...advice.warnings, ...warning, ...task.warnings.map(toWarning)] },
   };
+}
+
+/** The catalog's facts of the table, also of the one behind a plain query; `isPart` when that asks for some of its rows. */
+async function findFacts(
+  source: Source,
+  { query }: Task,
+  before: BeforePicture,
+): Promise<{ facts: TableFacts | null; isPart: boolean }> {
+  if (query.kind === "table") return { facts: before.facts, isPart: false };
+  const relation = findRelation(source.engine, query.sql);
+  if (relation === null) return { facts: null, isPart: false };
+  return { facts: await source.facts(relation), isPart: relation.isFiltered };
+}
+
+/** A run reads some of the rows only: those of a window, or of one partition. */
+function isWindow({ window, filters, export: entry }: Task): boolean {
+  return window !== null || entry.timeWindow !== null || filters.length > 0;
 }
 
 function toWarning(message: string): AdviceWarning {
@@ -197,21 +223,23 @@ async function explain(source: Source, task: Task): Promise<{ access: Access | n
 
 const MEASURED_FRESH_MS = 14 * 86_400_000;
 
+/** Rows as the catalog and the server's planner reckon them; null where they do not. */
+interface Reckoned {
+  readonly catalog: number | null;
+  readonly planned: number | null;
+  readonly rowBytes: number | null;
+}
+
 function estimateRows(
   context: PlanContext,
   task: Task,
-  facts: TableFacts | null,
-  access: Access | null,
+  { catalog, planned, rowBytes }: Reckoned,
   metrics: readonly MetricRow[],
 ): RowEstimate {
-  const rowBytes = facts?.avgRowBytes ?? access?.rowBytes ?? null;
-  const isPart = task.window !== null || task.export.timeWindow !== null || task.filters.length > 0;
-  const planned = access?.rows ?? null;
-  const catalog = isPart ? null : facts?.rowsEstimate ?? null;
-  const estimated: RowEstimate = catalog !== null
+  const isPart = isWindow(task);
+  const estimated: RowEstimate = catalog !== null && !isPart
     ? { rows: catalog, source: "catalog estimate", rowBytes }
-    // A slice's plan tells nothing of the whole.
-    : planned !== null && (isPart || countSlices(task.layout) <= 1)
+    : planned !== null
     ? { rows: planned, source: "plan estimate", rowBytes }
     : { rows: null, source: null, rowBytes };
   if (isPart) return estimated;

@@ -197,6 +197,7 @@ function describeProxy({ proxy }: Source): PreflightCheck {
 }
 
 const DESTINATION_TIMEOUT_MS = 15_000;
+const PROBES_AT_ONCE = 8;
 
 async function* checkDestinations(context: PreflightContext): AsyncGenerator<PreflightCheck> {
   const places = new Map<string, { place: ResolvedDestination; names: string[] }>();
@@ -211,9 +212,12 @@ async function* checkDestinations(context: PreflightContext): AsyncGenerator<Pre
     if (known === undefined) places.set(identity, { place, names: [entry.name] });
     else known.names.push(entry.name);
   }
-  for (const { place, names } of places.values()) {
+  const queue = [...places.values()];
+  await using _folders = await keepFolders(queue.map(({ place }) => place));
+  for (let start = 0; start < queue.length; start += PROBES_AT_ONCE) {
     context.signal.throwIfAborted();
-    yield await checkDestination(context, place, names.join(", "));
+    const batch = queue.slice(start, start + PROBES_AT_ONCE);
+    yield* await Promise.all(batch.map(({ place, names }) => checkDestination(context, place, names.join(", "))));
   }
 }
 
@@ -227,7 +231,6 @@ async function checkDestination(
   const warnings: string[] = [];
   const options: OpenOptions = { requestTimeoutMs: DESTINATION_TIMEOUT_MS, onWarning: (text) => warnings.push(text) };
   try {
-    await using _folders = await keepFolders(place);
     await using destination = await context.openDestination(place, options);
     const token = crypto.randomUUID().slice(0, 8);
     await probeDestination(destination, token, context.signal);

@@ -1,6 +1,7 @@
 // `rivet check` on real servers: their own plans, sizes and limits.
 
 import assert from "node:assert/strict";
+import type { ServerConnection } from "../../src/source/mod.ts";
 import { type CheckLine, parseCheckLines } from "../support/check_schema.ts";
 import { runCli } from "../support/cli.ts";
 import { toFolder, writeServerConfig } from "../support/config_file.ts";
@@ -141,4 +142,94 @@ Deno.test({
         await db.run(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
       }
     }),
+});
+
+const PILOT = `source:
+  type: TYPE
+  url_env: DATABASE_URL
+  tuning:
+    profile: balanced
+
+exports:
+  - name: orders
+    query: "SELECT id, user_id, product, price, status, updated_at FROM orders"
+    mode: chunked
+    chunk_column: id
+    chunk_size: 1000
+    chunk_checkpoint: true
+    parallel: 2
+    format: parquet
+    destination:
+      type: local
+      path: ./output
+    columns:
+      price: decimal(10,2)
+
+  - name: orders_coalesce
+    query: "SELECT id, product, price, updated_at, created_at FROM orders_coalesce"
+    mode: incremental
+    cursor_column: updated_at
+    cursor_fallback_column: created_at
+    incremental_cursor_mode: coalesce
+    format: parquet
+    skip_empty: true
+    destination:
+      type: local
+      path: ./output
+    columns:
+      price: decimal(10,2)
+`;
+
+/** The tables of a first pilot, with a nullable `updated_at`. */
+function pilotTables(numeric: string, time: string): string {
+  const rows = Array.from(
+    { length: 3000 },
+    (_, i) =>
+      `(${i + 1}, ${i % 90}, 'p', ${i}.50, 'new', ${
+        i % 3 === 0 ? "NULL" : `'2026-04-18 00:00:${10 + i % 50}'`
+      }, '2026-04-17 00:00:00')`,
+  ).join(", ");
+  return `CREATE TABLE orders (id int PRIMARY KEY, user_id int, product varchar(20), price ${numeric}, status varchar(9),
+      updated_at ${time} NULL, created_at ${time} NOT NULL);
+    INSERT INTO orders VALUES ${rows};
+    CREATE TABLE orders_coalesce AS SELECT * FROM orders`;
+}
+
+async function checkPilot(engine: "postgres" | "mysql", connection: ServerConnection): Promise<void> {
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/pilot.yaml`, PILOT.replace("TYPE", engine));
+  const { host, port, user, password, database } = connection;
+  const url = `${engine}://${user}:${encodeURIComponent(password!)}@${host}:${port}/${database}`;
+  const options = { cwd: folder.path, env: { DATABASE_URL: url } };
+  const json = await runCli(["check", "-c", "pilot.yaml", "--json"], options);
+  assert.equal(json.code, 0, json.stderr);
+  const [orders, coalesce] = parseCheckLines(json.stdout);
+  assert.equal(orders!.diagnostic!.strategy, "chunked-parallel(id, size=1000, p=2)");
+  assert.ok(orders!.diagnostic!.uses_index);
+  // PostgreSQL does not tell whether a query's column may be NULL: one chunk more.
+  assert.equal(orders!.diagnostic!.chunks, engine === "postgres" ? 4 : 3);
+  assert.ok(orders!.diagnostic!.row_estimate !== null);
+  assert.equal(coalesce!.diagnostic!.cursor_column, "coalesce(updated_at,created_at)");
+  const price = orders!.columns!.find(({ column }) => column === "price");
+  assert.deepEqual([price!.rivet_type, price!.arrow_type], ["decimal(10,2)", "Decimal128(10, 2)"]);
+  for (const command of ["check", "doctor"]) {
+    const { code, stdout, stderr } = await runCli([command, "-c", "pilot.yaml"], options);
+    assert.equal(code, 0, stderr);
+    assert.ok(!`${stdout}${stderr}`.includes(password!) && !stdout.includes(encodeURIComponent(password!)));
+  }
+}
+
+Deno.test({
+  name: "PostgreSQL: the pilot's config is checked by the pilot's commands",
+  ignore: postgres === null,
+  fn: () =>
+    withDatabase(postgres!, async (db) => {
+      await db.run(`${pilotTables("numeric", "timestamp")}; ANALYZE`);
+      await checkPilot("postgres", db.connection);
+    }),
+});
+
+testMysql(mysql, "the pilot's config is checked by the pilot's commands", async (db) => {
+  await db.run(`${pilotTables("decimal(10,2)", "datetime")}; ANALYZE TABLE orders`);
+  await checkPilot("mysql", db.connection);
 });
