@@ -28,7 +28,15 @@ export {
   toKeysSource,
   toObserveRequest,
 } from "./read.ts";
-export { type CursorWindow, fromSliceIntent, type Slice, type Strategy, type Task, toSliceIntent } from "./task.ts";
+export {
+  type CursorWindow,
+  fromSliceIntent,
+  fromSliceIntents,
+  type Slice,
+  type Strategy,
+  type Task,
+  toSliceIntent,
+} from "./task.ts";
 export { buildSlices, countSlices, type Layout } from "./layout.ts";
 export {
   type Admission,

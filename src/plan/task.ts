@@ -3,7 +3,7 @@
 import type { EncoderSpec } from "../core/mod.ts";
 import type { ResolvedDestination } from "../destination/mod.ts";
 import type { CursorDefinition, CursorState, ExportKey, SliceIntent } from "../state/mod.ts";
-import type { Engine, Predicate, Query, SourceColumn } from "../source/mod.ts";
+import type { Engine, KeyColumn, Predicate, Query, SourceColumn } from "../source/mod.ts";
 import type { Export } from "../config/mod.ts";
 import type { Layout } from "./layout.ts";
 
@@ -104,4 +104,16 @@ export function fromSliceIntent(intent: SliceIntent): Slice {
     start: intent.startKey,
     end: intent.endKey,
   };
+}
+
+/** Many of them: the columns that all bounds repeat are kept once. */
+export function fromSliceIntents(intents: readonly SliceIntent[]): Slice[] {
+  let known = { text: "", columns: [] as readonly KeyColumn[] };
+  return intents.map((intent) => {
+    const slice = fromSliceIntent(intent);
+    if (slice.bounds?.kind !== "range") return slice;
+    const text = JSON.stringify(slice.bounds.columns);
+    if (text !== known.text) known = { text, columns: slice.bounds.columns };
+    return { ...slice, bounds: { ...slice.bounds, columns: known.columns } };
+  });
 }

@@ -9,7 +9,7 @@ import {
   buildTask,
   checkBounds,
   checkRules,
-  fromSliceIntent,
+  fromSliceIntents,
   lanesFor,
   type Slice,
   type StoredPlan,
@@ -19,7 +19,7 @@ import {
 } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import { type Consistency, type Mark, readMark, type Source } from "../source/mod.ts";
-import type { ExportKey, Holder, Lease, State, StoredRun } from "../state/mod.ts";
+import type { ExportKey, Holder, Lease, SliceIntent, State, StoredRun } from "../state/mod.ts";
 import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
@@ -231,7 +231,7 @@ async function beginRun(
       planJson: JSON.stringify(toIntent(task, context.runtime.now() * 1000, await readMark(source))),
       rivetVersion: context.version,
     };
-    await state.beginRun(intent, task.slices.map(toSliceIntent), lease);
+    await state.beginRun(intent, intentsOf(task.slices), lease);
     return { ...common, picture, startedAt, resumed: false, takeovers: 0, slices: task.slices };
   } catch (error) {
     await destination[Symbol.asyncDispose]();
@@ -258,12 +258,21 @@ function toIntent(task: Task, exportedAtUs: number, mark: Mark | null): Intent {
   };
 }
 
+/** One by one, as often as they are asked for: the texts of a million chunks need not be in memory together. */
+function intentsOf(slices: readonly Slice[]): Iterable<SliceIntent> {
+  return {
+    *[Symbol.iterator]() {
+      for (const slice of slices) yield toSliceIntent(slice);
+    },
+  };
+}
+
 /** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
 async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
   const { state, lease, destination, runId } = run;
   const takeovers = await state.resumeRun(runId, lease);
   const storedSlices = await state.slices(runId);
-  const slices = storedSlices.map(fromSliceIntent);
+  const slices = fromSliceIntents(storedSlices);
   const open = storedSlices.filter((slice) => slice.status !== "completed").length;
   const lanes = lanesFor(run.picture.source, run.task.export, Math.max(open, 1));
   run.picture.consistency = levelOf(run.picture.source, run.picture.token, lanes);

@@ -70,7 +70,7 @@ export async function beginRun(
 ): Promise<void> {
   assertSameKey(intent.key, lease);
   // A transaction may be tried again, and what can be walked only once would then be an empty run.
-  const planned = Array.isArray(slices) ? slices : [...slices];
+  const planned = "next" in slices ? [...slices] : slices;
   await db.transaction(async (sql) => {
     await assertLease(sql, lease);
     const open = await openRun(sql, intent.key);
