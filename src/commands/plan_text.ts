@@ -35,8 +35,6 @@ function formatRows(rows: readonly (readonly [string, string])[]): string {
 
 function exportRows(planned: PlannedExport): [string, string][] {
   const { computed, diagnostics, prioritization: p, resolved_plan: settings } = planned;
-  const permitted = (["net", "read", "write", "sys"] as const).filter((kind) => computed.permissions[kind].length > 0)
-    .map((kind) => `${kind} ${computed.permissions[kind].join(", ")}`);
   const rows: [string, string | null][] = [
     ["Export", planned.export_name],
     ["Strategy", labelOf(planned)],
@@ -45,10 +43,7 @@ function exportRows(planned: PlannedExport): [string, string][] {
     ["Row est.", rowsOf(planned)],
     ["Cursor", planned.strategy === "incremental" ? cursorOf(planned) : null],
     ["Consistency", `${computed.consistency}${consistencyNote(planned)}`],
-    [
-      "Lanes",
-      `${computed.lanes}; each may reach ${permitted.length === 0 ? "nothing" : permitted.join("; ")}; nothing else`,
-    ],
+    ["Lanes", `${computed.lanes}; each may reach ${permissionsOf(planned)}, and nothing else`],
     ["Verdict", diagnostics.verdict.toUpperCase() + (diagnostics.breach === null ? "" : `: ${diagnostics.breach}`)],
     ["Profile", `${String(settings["tuning_profile_label"])}; recommended: ${diagnostics.recommended_profile}`],
     ["Why", diagnostics.strategy_rationale],
@@ -65,6 +60,12 @@ function exportRows(planned: PlannedExport): [string, string][] {
     ...diagnostics.warnings.map((warning): [string, string] => ["Warning", warning]),
   ];
   return rows.filter((row): row is [string, string] => row[1] !== null).map(([name, value]) => [name, value]);
+}
+
+function permissionsOf({ computed }: PlannedExport): string {
+  const permitted = (["net", "read", "write", "sys"] as const).filter((kind) => computed.permissions[kind].length > 0)
+    .map((kind) => `${kind} ${computed.permissions[kind].join(", ")}`);
+  return permitted.length === 0 ? "nothing" : permitted.join("; ");
 }
 
 function labelOf({ strategy, tasks, resolved_plan: settings }: PlannedExport): string {
@@ -146,10 +147,18 @@ function formatSeveral(plan: PlanArtifact): string {
   const warnings = sorted.flatMap((planned) =>
     planned.diagnostics.warnings.map((warning) => `warning: ${planned.export_name}: ${warning}`)
   );
-  return [table, "Campaign:", ...campaign, ...groups, ...warnings].join("\n") + "\n";
+  const lanes = sorted.slice(0, LANES_SHOWN_MAX).map((planned) =>
+    `  ${planned.export_name}: ${permissionsOf(planned)}`
+  );
+  if (sorted.length > lanes.length) {
+    lanes.push(`  and ${formatCount(sorted.length - lanes.length)} more in the plan file`);
+  }
+  return [table, "Campaign:", ...campaign, ...groups, ...warnings, "A lane may reach, and nothing else:", ...lanes]
+    .join("\n") + "\n";
 }
 
 const NAMES_SHOWN_MAX = 8;
+const LANES_SHOWN_MAX = 20;
 
 function summed(names: readonly string[]): string {
   const more = names.length - NAMES_SHOWN_MAX;

@@ -29,7 +29,7 @@ export interface Survey {
 /** Throws when the source cannot be reached; what keeps a single export from being planned is a failure. */
 export async function surveyExports(context: CommandContext, options: SurveyOptions): Promise<Survey> {
   const { config, exports, state, sampleRows, strict } = options;
-  const [{ proposeAll, proposeExport }, { openSource }] = await Promise.all([
+  const [{ probePicture, proposeAll, proposeExport }, { openSource }] = await Promise.all([
     import("../plan/mod.ts"),
     import("../source/mod.ts"),
   ]);
@@ -39,11 +39,12 @@ export async function surveyExports(context: CommandContext, options: SurveyOpti
   const sources = [first];
   try {
     if (first.proxy) context.terminal.err(`warning: ${first.proxy} stands between rivet and the server\n`);
+    const picture = await probePicture(first);
     sources.push(...await openMore(connection, exports.length));
     const results = await proposeAll(exports, sources, async (source, entry) => {
       context.signal.throwIfAborted();
       const planContext = { config, source, runtime: context.runtime, version: VERSION, strict };
-      return await proposeExport(planContext, entry, { state, sample, signal: context.signal });
+      return await proposeExport(planContext, entry, { state, sample, picture, signal: context.signal });
     });
     if (context.signal.aborted) {
       throw new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", { retry: "reconnect" });

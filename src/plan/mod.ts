@@ -72,7 +72,7 @@ export {
   sealArtifact,
 } from "./artifact.ts";
 export { type Campaign, orderExports, type Recommendation } from "./order.ts";
-export { type Proposal, proposeAll, proposeExport } from "./propose.ts";
+export { probePicture, type Proposal, proposeAll, proposeExport } from "./propose.ts";
 export { toOrderInput, toPlannedExport, toUnits } from "./seal.ts";
 export { type Diagnosis, type Examination, examineExport, type Remembered, type RowEstimate } from "./examine.ts";
 export { preflight, type PreflightCheck, type PreflightContext } from "./preflight.ts";

@@ -15,6 +15,7 @@ export interface ProposeOptions {
   readonly state: Pick<State, "cursor" | "metrics" | "openRun">;
   /** Rows to read for better estimates; null reads none. */
   readonly sample: { readonly rows: number; readonly core: Core } | null;
+  readonly picture: PictureLevel;
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +42,9 @@ export async function proposeExport(context: PlanContext, entry: Export, options
   checkRules(entry);
   const history = await state.metrics({ exportName: entry.name, limit: HISTORY_RUNS_MAX });
   const before = await askBeforePicture(source, entry);
-  const token = await source.begin(null);
+  // The bounds of a window belong to one moment; everything else is an estimate or holds whatever is written meanwhile.
+  const needsPicture = entry.incremental !== null;
+  if (needsPicture) await source.begin(null);
   try {
     const units = await expandUnits(entry, source);
     const planned = [];
@@ -65,13 +68,13 @@ export async function proposeExport(context: PlanContext, entry: Export, options
       before,
       planned,
       diagnosis,
-      consistency: levelOf(source, token, lanes),
+      consistency: levelOf(options.picture, lanes),
       sample,
       history,
       unfinished,
     };
   } finally {
-    await source.end();
+    if (needsPicture) await source.end();
   }
 }
 
@@ -90,10 +93,24 @@ async function planWhole(context: PlanContext, entry: Export, state: Pick<State,
   return { unit, task: await planUnit(context, unit, state, before) };
 }
 
+/** What a source's picture is worth. */
+export interface PictureLevel {
+  /** On one connection. */
+  readonly level: Consistency;
+  /** Several lanes can read one picture. */
+  readonly shares: boolean;
+}
+
 /** What a run will probably reach; it measures what it did reach. */
-function levelOf(source: Source, token: string | null, lanes: number): Consistency {
-  const own = source.consistency ?? "snapshot";
-  return own === "snapshot" && lanes > 1 && token === null && !sharesForAMoment(source.engine) ? "slice" : own;
+function levelOf({ level, shares }: PictureLevel, lanes: number): Consistency {
+  return level === "snapshot" && lanes > 1 && !shares ? "slice" : level;
+}
+
+/** Told by taking one. */
+export async function probePicture(source: Source): Promise<PictureLevel> {
+  const token = await source.begin(null);
+  await source.end();
+  return { level: source.consistency ?? "snapshot", shares: token !== null || sharesForAMoment(source.engine) };
 }
 
 /** Plans exports on several connections at once: a catalog is asked many small questions, and each waits for its answer. */
