@@ -96,6 +96,10 @@ const STRANGE = `
   CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
   CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
   INSERT INTO events SELECT g, '2024-01-15'::date + g % 30 FROM generate_series(1, 40) g;
+  CREATE TABLE clicks (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+  CREATE TABLE clicks_1 PARTITION OF clicks FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+  CREATE TABLE clicks_2 PARTITION OF clicks FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+  INSERT INTO clicks SELECT g, '2024-01-15'::date + g % 30 FROM generate_series(1, 110000) g;
   CREATE TABLE wide (${Array.from({ length: 200 }, (_, i) => `c${i} ${i % 3 === 0 ? "text" : "int"}`).join(", ")});
   INSERT INTO wide (c0) VALUES ('x');
   CREATE TABLE tmp_load (a int); CREATE TABLE orders_backup_20240101 (a int); CREATE TABLE test_orders (a int);
@@ -110,6 +114,7 @@ const ROWS: Readonly<Record<string, number>> = {
   Mixed: 1,
   big: 120_000,
   by_uuid: 110_000,
+  clicks: 110_000,
   empty: 0,
   events: 40,
   half_sparse: 110_000,
@@ -134,6 +139,7 @@ test("a schema full of strange tables becomes a config that runs unchanged", asy
     "Mixed: shop.Mixed incremental UpdatedAt -",
     "big: shop.big chunked id 100000 p1",
     "by_uuid: shop.by_uuid chunked id 100000 p1",
+    "clicks: shop.clicks chunked id+at 100000 p1",
     "empty: shop.empty full",
     "events: shop.events full",
     "half_sparse: shop.half_sparse chunked id 200000 p1",
@@ -153,7 +159,7 @@ test("a schema full of strange tables becomes a config that runs unchanged", asy
   assert.match(yaml, /# {3}weight: decimal\(38,18\) # numeric\n/);
   assert.doesNotMatch(yaml, /price/);
   assert.match(yaml, /only 1 % of the key range of 'id' is used/);
-  assert.match(yaml, /- events_1, events_2: its rows are read through table 'events'/);
+  assert.match(yaml, /- clicks_1, clicks_2: its rows are read through table 'clicks'/);
   assert.match(yaml, /- tmp_load: its name looks like a temporary table/);
   assert.match(yaml, /- nothing: it has no columns/);
   assert.match(stderr, /left out: /);
@@ -304,9 +310,10 @@ test("the password of a URL on the command line becomes a variable, and nothing 
 test("--mode asks for one mode; a table that cannot have it keeps its own and says so", async (live) => {
   await live.db.run(`CREATE TABLE stamped (id int PRIMARY KEY, created_at timestamptz NOT NULL, expires_at timestamptz);
     CREATE TABLE numbered (id int PRIMARY KEY, v text); CREATE TABLE plain (v text);
+    CREATE TABLE odd_key ("a ""b: #\${c}" int PRIMARY KEY, v text); INSERT INTO odd_key VALUES (1), (250000);
     INSERT INTO stamped VALUES (1, now()); INSERT INTO numbered VALUES (1); INSERT INTO plain VALUES ('x')`);
   const modes = async (mode: string) => {
-    const { path, yaml } = await init(live, "--mode", mode, "--force");
+    const { path, yaml } = await init({ ...live, folder: join(live.folder, mode) }, "--mode", mode);
     const result = await runEngine({ configPath: path, env: live.env });
     assert.equal(result.failed_count, 0, JSON.stringify(result.per_export));
     return { lines: await readExports(path, live.env), yaml };
@@ -314,10 +321,24 @@ test("--mode asks for one mode; a table that cannot have it keeps its own and sa
   const incremental = await modes("incremental");
   assert.deepEqual(incremental.lines, [
     "numbered: public.numbered incremental id -",
+    'odd_key: public.odd_key incremental a "b: #${c} -',
     "plain: public.plain full",
     "stamped: public.stamped incremental created_at -",
   ]);
   assert.match(incremental.yaml, /`mode: incremental` was asked for, but it has no column that grows/);
+  assert.deepEqual((await modes("chunked")).lines, [
+    "numbered: public.numbered chunked id 100000 p1",
+    'odd_key: public.odd_key chunked a "b: #${c} 100000 p1',
+    "plain: public.plain chunked pages 100000 p1",
+    "stamped: public.stamped chunked id 100000 p1",
+  ]);
+  assert.deepEqual((await modes("time_window")).lines, [
+    "numbered: public.numbered full",
+    "odd_key: public.odd_key full",
+    "plain: public.plain full",
+    "stamped: public.stamped time_window",
+  ]);
+  assert.deepEqual((await modes("full")).lines.map((line) => line.split(" ").at(-1)), ["full", "full", "full", "full"]);
 });
 
 for (const one of [server, oldest]) {
