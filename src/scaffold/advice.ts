@@ -4,6 +4,7 @@ import type { Mode } from "../config/mod.ts";
 import type { Engine, ListedTable } from "../source/mod.ts";
 import { type CursorCandidate, findChunkKey, findFallback, isIntegerType, rankCursors } from "./candidates.ts";
 import { LARGE_ROWS, type Size } from "./probe.ts";
+import { describeTarget, type LogicalType, type Target } from "../types/mod.ts";
 import { formatCount, listNames } from "./text.ts";
 
 export type Chunks =
@@ -36,6 +37,8 @@ export interface AdviceContext {
   readonly isPlainName: boolean;
   /** Asked for with `--mode`. */
   readonly wanted: Mode | null;
+  /** Warehouse that will read the files. */
+  readonly target: Target | null;
 }
 
 export function advise(table: ListedTable, size: Size, context: AdviceContext): Advice {
@@ -54,7 +57,7 @@ export function advise(table: ListedTable, size: Size, context: AdviceContext): 
     cursor,
     fallback: cursor !== null && cursor === cursors[0] ? findFallback(cursors) : null,
     time: mode === "time_window" ? timeColumn(cursors) : null,
-    notes: [...table.notes, ...notes, ...warnOfCursor(table, size, cursor), ...warnOfColumns(table)],
+    notes: [...table.notes, ...notes, ...warnOfCursor(table, size, cursor), ...warnOfColumns(table, context.target)],
   };
 }
 
@@ -245,13 +248,23 @@ function warnOfCursor(table: ListedTable, { rows }: Size, cursor: CursorCandidat
   return [`No index begins with '${name}': every run reads the whole table to find what is new.`];
 }
 
+/** What the warehouse cannot hold, or not all values of. `check --target` tells the rest. */
+function warnOfTarget(type: LogicalType, target: Target): string[] {
+  const { status, note } = describeTarget(target, type);
+  const matters = status === "fail" || (status === "warn" && type.kind === "uint64");
+  return matters ? [`${target}: ${note ?? "it cannot hold this type"}`] : [];
+}
+
 /** Each warning once, with the columns that it is about. */
-function warnOfColumns(table: ListedTable): string[] {
+function warnOfColumns(table: ListedTable, target: Target | null): string[] {
   const byWarning = new Map<string, string[]>();
   for (const { name, type, nativeType, warnings, isOpenDecimal } of table.columns) {
     // Those have their place beside the suggestion.
     if (isOpenDecimal) continue;
     const own = type === null ? [`${nativeType} cannot be exported, select it as text in a \`query:\``] : warnings;
+    for (const warning of type === null || target === null ? [] : warnOfTarget(type, target)) {
+      byWarning.set(warning, [...byWarning.get(warning) ?? [], `'${name}'`]);
+    }
     for (const warning of own) byWarning.set(warning, [...byWarning.get(warning) ?? [], `'${name}'`]);
   }
   return [...byWarning].map(([warning, names]) => `${listNames(names)}: ${warning}.`);

@@ -10,6 +10,7 @@ import {
   type Source,
   type SourceConnection,
 } from "../source/mod.ts";
+import { parseTarget } from "../types/mod.ts";
 import { advise } from "./advice.ts";
 import { openScaffoldSource, type ScaffoldSource } from "./connection.ts";
 import { buildDiscovery, type Discovery } from "./discovery.ts";
@@ -185,6 +186,7 @@ async function adviseAll(
       hasPageRanges,
       isPlainName: isPlainName(table),
       wanted: request.mode,
+      target: request.target === null ? null : parseTarget(request.target),
     };
     return { name: names[i]!, table, size, advice: advise(table, size, context) };
   });

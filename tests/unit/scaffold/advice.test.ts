@@ -56,7 +56,13 @@ const size = (rows: number | null, keySpan: number | null = rows): Size => ({
   keySpan,
 });
 
-const CONTEXT: AdviceContext = { engine: "postgres", hasPageRanges: false, isPlainName: true, wanted: null };
+const CONTEXT: AdviceContext = {
+  engine: "postgres",
+  hasPageRanges: false,
+  isPlainName: true,
+  wanted: null,
+  target: null,
+};
 
 /** Mode, what it follows, how wide, how many lanes. */
 function short(listed: ListedTable, rows: Size, more: Partial<AdviceContext> = {}): string {
@@ -144,5 +150,17 @@ Deno.test("cursors are ranked by what their name and type say", () => {
     "created_at 63",
     "a 44",
     "id 30",
+  ]);
+});
+
+Deno.test("what a warehouse cannot hold is said once, with all the columns it is about", () => {
+  const types: LogicalType[] = [{ kind: "decimal", precision: 60, scale: 5 }, { kind: "uint64" }, { kind: "uint64" }];
+  const listed = table(["a int", "b int", "c int"]);
+  const typed = { ...listed, columns: listed.columns.map((column, i) => ({ ...column, type: types[i]! })) };
+  const notes = (target: AdviceContext["target"]) => advise(typed, size(10), { ...CONTEXT, target }).notes;
+  assert.deepEqual(notes(null), []);
+  assert.match(notes("snowflake").join("\n"), /^'a': snowflake: /);
+  assert.deepEqual(notes("bigquery").filter((note) => note.includes("decimal(20,0)")), [
+    "'b', 'c': bigquery: Values above 2⁶³ − 1 do not load; declare the column as decimal(20,0).",
   ]);
 });
