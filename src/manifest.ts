@@ -69,6 +69,8 @@ export interface Manifest {
   column_checksums: ColumnChecksum[];
   checksum_render: string;
   row_hash?: { column: string; covered: string[]; render: string };
+  /** Chunks that were read again after the run; their earlier parts are `superseded`. */
+  repairs?: { run_id: string; finished_at: string; slices: string[] }[];
 }
 
 /** How column checksums are made: the wrapping sum of xxh3-64 over each non-null value's canonical bytes. */

@@ -15,6 +15,7 @@ import { addMetrics } from "./metrics.ts";
 import { addReconcile } from "./reconcile.ts";
 import { addPlan } from "./plan.ts";
 import { addPermissions } from "./permissions.ts";
+import { addRepair } from "./repair.ts";
 import { addRun } from "./run.ts";
 import { addSchema } from "./schema.ts";
 import { addState } from "./state.ts";
@@ -38,6 +39,7 @@ const COMMANDS = [
   addRun,
   addValidate,
   addReconcile,
+  addRepair,
   addState,
   addMetrics,
   addJournal,

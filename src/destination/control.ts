@@ -48,6 +48,13 @@ export async function putManifest(destination: Destination, manifest: Manifest, 
   }
 }
 
+/** The run copy alone: `manifest.json` and the marker speak of another run. */
+export async function putRunManifest(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  const bytes = formatManifest(manifest);
+  const options = { contentType: "application/json", signal, size: bytes.length };
+  await destination.put(runManifestKey(manifest.run_id), once(bytes), options);
+}
+
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }

@@ -20,6 +20,7 @@ export {
   MANIFEST_BYTES_MAX,
   MARKER_BYTES_MAX,
   putManifest,
+  putRunManifest,
   readManifest,
   readSmall,
 } from "./control.ts";

@@ -40,7 +40,7 @@ function cardRows(s: RunSummary): [string, string][] {
     ["reconcile", reconcileText(s)],
     [
       "verify",
-      s.status === "success" && s.files > 0 && s.validated === null && s.reconciled === null
+      s.status === "success" && s.mode !== "repair" && s.files > 0 && s.validated === null && s.reconciled === null
         ? "not run — add --validate"
         : null,
     ],

@@ -90,7 +90,8 @@ function rowHash(task: Task): Pick<Manifest, "row_hash"> {
   return { row_hash: { column: "_rivet_row_hash", covered, render: ROW_HASH_RENDER } };
 }
 
-function toManifestPart(part: StoredPart, partId: number, slice: string): ManifestPart {
+/** A part as the manifest tells of it. */
+export function toManifestPart(part: StoredPart, partId: number, slice: string): ManifestPart {
   const seen: PartObservations = part.observations;
   return {
     part_id: partId,

@@ -1,7 +1,7 @@
 // One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
 
 import { RivetError, toRivetError } from "../errors.ts";
-import { type Destination, readManifest, toRunTag } from "../destination/mod.ts";
+import { type Destination, readManifest, type ResolvedDestination, toRunTag } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
@@ -18,7 +18,7 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
-import { type Consistency, type Mark, readMark, type Source } from "../source/mod.ts";
+import { type Consistency, type Mark, readMark, type Source, type SourceConnection } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, SliceIntent, State, StoredRun } from "../state/mod.ts";
 import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
 import { finishRun } from "./finish.ts";
@@ -26,6 +26,7 @@ import type { RunContext } from "./context.ts";
 import { keepLease, whileHeld } from "./lease.ts";
 import { worst } from "./level.ts";
 import { rehearse } from "./rehearse.ts";
+import { namedByRepaired, settleRepair } from "./repair.ts";
 import { findDamaged, findReopened } from "./resume.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
 import { runSlices, stemOf } from "./slices.ts";
@@ -64,6 +65,8 @@ export interface Intent extends StoredPlan {
   readonly exportedAtUs: number;
   /** The moment of the run's first picture, where the engine tells. */
   readonly mark?: Mark | null;
+  /** By chunk index: the moment of chunks that were read again in another picture; null = unknown. */
+  readonly marks?: Readonly<Record<string, Mark | null>>;
   /** The run whose slices this one reads again. */
   readonly repairs?: string;
 }
@@ -71,8 +74,45 @@ export interface Intent extends StoredPlan {
 /** Runs one export, or one partition of one. Never throws: the summary carries the error. */
 export async function runUnit(context: RunContext, unit: Unit): Promise<RunSummary> {
   const recorder = new RunRecorder(context, unit);
+  return await runLeased(context, unit, recorder, {
+    async begin(tools) {
+      await settleRepair(context, unit, recorder, tools);
+      return await beginRun(context, unit, recorder, tools);
+    },
+    finish: finishRun,
+  });
+}
+
+/** What is held while a unit runs, and what its steps share. */
+export interface LeasedTools {
+  readonly state: State;
+  readonly key: ExportKey;
+  /** For the run that is begun. */
+  readonly runId: string;
+  readonly lease: Lease;
+  readonly connection: SourceConnection;
+  readonly source: Source;
+  readonly signal: AbortSignal;
+  /** Opens a destination that only the holder of the lease can change. */
+  readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
+}
+
+export interface LeasedWork {
+  /** Null when there is nothing to read. */
+  begin(tools: LeasedTools): Promise<Run | null>;
+  /** All chunks are done. */
+  finish(run: Run, connection: SourceConnection): Promise<void>;
+}
+
+/** Chunks read under the lease of their export, and what comes before and after. Never throws: the summary carries the error. */
+export async function runLeased(
+  context: RunContext,
+  unit: Unit,
+  recorder: RunRecorder,
+  work: LeasedWork,
+): Promise<RunSummary> {
   try {
-    await runWithLease(context, unit, recorder);
+    await runWithLease(context, unit, recorder, work);
   } catch (error) {
     recorder.fail(asFailure(context, unit, error));
   }
@@ -90,7 +130,12 @@ export function interrupted(unit: Unit): RivetError {
   });
 }
 
-async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecorder): Promise<void> {
+async function runWithLease(
+  context: RunContext,
+  unit: Unit,
+  recorder: RunRecorder,
+  work: LeasedWork,
+): Promise<void> {
   checkRules(unit.entry);
   // A stream keeps no promise about what its reader got, so nothing about it is remembered.
   const isStream = unit.entry.destination.kind === "stdout";
@@ -122,12 +167,15 @@ async function runWithLease(context: RunContext, unit: Unit, recorder: RunRecord
   const attempt = async () => {
     const connection = await context.config.source.resolveConnection();
     await using source = await context.openSource(connection, limitsOf(unit));
-    const run = await beginRun(context, unit, state, key, newRunId, kept.lease, source, recorder, signal);
+    const { lease } = kept;
+    const openDestination = async (resolved: ResolvedDestination) =>
+      whileHeld(await context.openDestination(resolved), state, lease, context.leaseTtlMs);
+    const run = await work.begin({ state, key, runId: newRunId, lease, connection, source, signal, openDestination });
     if (run === null) return;
     await using _destination = run.destination;
     recorder.begin(run);
     await runSlices(run, connection);
-    await finishRun(run, connection);
+    await work.finish(run, connection);
   };
   try {
     await retryPlanning(context, unit, recorder, signal, attempt);
@@ -174,14 +222,10 @@ async function retryPlanning(
 async function beginRun(
   context: RunContext,
   unit: Unit,
-  state: State,
-  key: ExportKey,
-  newRunId: string,
-  lease: Lease,
-  source: Source,
   recorder: RunRecorder,
-  signal: AbortSignal,
+  tools: LeasedTools,
 ): Promise<Run | null> {
+  const { state, key, lease, source, signal } = tools;
   const stored = await state.openRun(key);
   const admission = await admitUnit(context, unit, state, key, stored);
   if (admission?.kind === "done") {
@@ -197,15 +241,13 @@ async function beginRun(
   const progress = { cursor: await state.cursor(key), run: stored, asPlanned };
   const task = await buildTask(planContext, unit, key, progress, before);
   await recorder.checkSchema(task, unit.sealed?.columns ?? null);
-  const opened = await context.openDestination(task.destination);
-  const destination = whileHeld(opened, state, lease, context.leaseTtlMs);
+  const destination = await tools.openDestination(task.destination);
   try {
     for (const message of task.warnings) recorder.warn("plan", message);
     if (source.proxy) recorder.warn("source", `${source.proxy} stands between rivet and the server`);
-    const runId = stored?.runId ?? newRunId;
+    const runId = stored?.runId ?? tools.runId;
     const common = { context, state, task, runId, lease, destination, recorder, signal };
-    const level = levelOf(source, token, task.lanes);
-    const picture: Picture = { source, token, consistency: level, recorded: stored?.consistency ?? level };
+    const picture = beginPicture(source, token, task.lanes, stored?.consistency);
     if (stored !== null) {
       return await resume({ ...common, picture, startedAt: stored.startedAt, resumed: true, takeovers: 0 }, stored);
     }
@@ -239,6 +281,12 @@ async function beginRun(
   }
 }
 
+/** The picture that was just begun, at the level it can have. `recorded` is the level as the state has it already. */
+export function beginPicture(source: Source, token: string | null, lanes: number, recorded?: Consistency): Picture {
+  const level = levelOf(source, token, lanes);
+  return { source, token, consistency: level, recorded: recorded ?? level };
+}
+
 /** Several lanes see one moment only where they share a picture. */
 function levelOf(source: Source, token: string | null, lanes: number): Consistency {
   const own = source.consistency ?? "snapshot";
@@ -268,7 +316,7 @@ function intentsOf(slices: readonly Slice[]): Iterable<SliceIntent> {
 }
 
 /** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
-async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
+export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
   const { state, lease, destination, runId } = run;
   const takeovers = await state.resumeRun(runId, lease);
   const storedSlices = await state.slices(runId);
@@ -280,7 +328,10 @@ async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run>
   checkBounds(stored, slices, intent.boundsFingerprint);
   const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
   for (const [index, reason] of damaged) {
-    run.recorder.warn("resume", `chunk ${slices[index]?.id ?? index} is read again: ${reason}`);
+    run.recorder.warn(
+      "resume",
+      `chunk ${slices.find((slice) => slice.index === index)?.id ?? index} is read again: ${reason}`,
+    );
   }
   const kept = new Set(
     storedSlices.filter((s) => s.status === "completed" && !damaged.has(s.index)).map((s) => s.index),
@@ -318,8 +369,10 @@ async function removeAbandoned(state: State, key: ExportKey, destination: Destin
     .filter((run) =>
       run.status !== "completed" && run.key.source === key.source && run.destinationUri === destination.uri
     );
-  for (const { runId } of runs) {
+  for (const abandoned of runs) {
+    const { runId } = abandoned;
     const stem = stemOf(key.exportName, runId);
+    const named = await namedByRepaired(destination, abandoned);
     const current = await readManifest(destination, MANIFEST_KEY).catch(() => null);
     if (current?.run_id === runId) {
       await destination.remove(SUCCESS_KEY);
@@ -327,7 +380,7 @@ async function removeAbandoned(state: State, key: ExportKey, destination: Destin
     }
     await destination.remove(runManifestKey(runId));
     for await (const stored of destination.list(stem)) {
-      if (/^[._]/.test(stored.key.slice(stem.length))) await destination.remove(stored.key);
+      if (/^[._]/.test(stored.key.slice(stem.length)) && !named.has(stored.key)) await destination.remove(stored.key);
     }
     await sweepRun(destination, key.exportName, runId);
     await state.forgetAbandonedParts(runId);

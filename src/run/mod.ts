@@ -21,6 +21,7 @@ export {
   programPermissions,
   toDenoFlags,
 } from "./permissions.ts";
+export { type RepairRequest, repairUnit } from "./repair.ts";
 export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
 export { summaryExitCode } from "./recorder.ts";
 

@@ -13,7 +13,7 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
-import type { Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
+import { type Lease, type MetricRow, REPAIR_MODE, type State, type StoredPart } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import type { Run } from "./export.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
@@ -33,10 +33,15 @@ export class RunRecorder {
   #writes: Promise<void> = Promise.resolve();
   readonly #began: number;
 
-  constructor(private readonly context: RunContext, private readonly unit: Unit) {
+  /** `mode` is the export's own, or `repair`. */
+  constructor(
+    private readonly context: RunContext,
+    private readonly unit: Unit,
+    private readonly mode: string = unit.entry.mode,
+  ) {
     this.#state = context.state;
     this.#began = context.runtime.monotonic();
-    this.#summary = emptySummary(context, unit);
+    this.#summary = { ...emptySummary(context, unit), mode };
   }
 
   useState(state: State): void {
@@ -273,7 +278,7 @@ export class RunRecorder {
     const isStream = run.task.export.destination.kind === "stdout";
     // Where nothing was committed there is nothing to continue: the next run may be another one.
     this.#summary.resumable = !this.#refused && !isStream && (run.resumed || this.#committed > 0);
-    if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit);
+    if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit, this.mode);
     if (isStream || error.code === "RIVET_STATE_LEASE_LOST") return;
     const status = this.#summary.status === "interrupted" ? "interrupted" : "failed";
     try {
@@ -317,7 +322,8 @@ function describeDrift({ added, removed, retyped }: ColumnDrift, since: string):
 }
 
 /** The command that finishes an interrupted run. */
-export function resumeCommand(context: RunContext, unit: Unit): string {
+export function resumeCommand(context: RunContext, unit: Unit, mode: string): string {
+  if (mode === REPAIR_MODE) return `rivet repair -c ${context.config.path} -e ${unit.entry.name} --execute`;
   if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}`;
   return `rivet run -c ${context.config.path} -e ${unit.entry.name}`;
 }

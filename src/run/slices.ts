@@ -4,7 +4,6 @@ import { RivetError, toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
 import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
-import type { StoredSlice } from "../state/mod.ts";
 import type { EncoderSpec } from "../core/mod.ts";
 import type { Intent, Run } from "./export.ts";
 import { limitsOf } from "./export.ts";
@@ -26,15 +25,17 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   const template = await toTemplate(run);
   await sharePicture(run);
   const pace = openPace(run.task.export.tuning, { ...run.task, chunks: run.slices.length });
+  // A repair holds some of its export's chunks, under the indexes that they have there.
+  const slices = new Map(run.slices.map((slice) => [slice.index, slice]));
   const failures: RivetError[] = [];
   const work = async () => {
     await using lane = new LaneHolder(run, connection);
     for (;;) {
       signal.throwIfAborted();
       await waitForMemory(run, signal);
-      const slice = await run.state.claimSlice(run.runId, run.lease);
-      if (slice === null) return;
-      await runOne(run, lane, slice, template, pace, signal);
+      const claimed = await run.state.claimSlice(run.runId, run.lease);
+      if (claimed === null) return;
+      await runOne(run, lane, slices.get(claimed.index)!, claimed.attempts, template, pace, signal);
     }
   };
   const lanes = Array.from({ length: run.task.lanes }, () =>
@@ -86,14 +87,14 @@ function stopReason(run: Run): RivetError {
 async function runOne(
   run: Run,
   lane: LaneHolder,
-  claimed: StoredSlice,
+  slice: Slice,
+  attempts: number,
   template: Template,
   pace: Pace,
   signal: AbortSignal,
 ): Promise<void> {
-  const slice = run.slices[claimed.index]!;
   const { task, recorder, state } = run;
-  for (let attempt = claimed.attempts;; attempt++) {
+  for (let attempt = attempts;; attempt++) {
     recorder.sliceStarted(slice, attempt);
     try {
       const open = await lane.open();

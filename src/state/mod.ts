@@ -4,6 +4,7 @@ export { type LateState, openStateLater } from "./late.ts";
 export { inspectState, type StateInspection } from "./inspect.ts";
 export { type StateNeeds, stateNeeds } from "./needs.ts";
 export { openState, type OpenStateOptions, STATE_FILE } from "./open.ts";
+export { REPAIR_MODE } from "./state.ts";
 export type {
   CursorDefinition,
   CursorState,
@@ -15,6 +16,7 @@ export type {
   LeaseResult,
   MetricRow,
   Progression,
+  RepairCommit,
   RunIntent,
   RunStatus,
   SliceCommit,

@@ -73,7 +73,7 @@ export async function commitTask(db: Db, now: string, commit: TaskCommit, lease:
   });
 }
 
-async function assertAllDone(sql: Sql, runId: string, key: ExportKey): Promise<void> {
+export async function assertAllDone(sql: Sql, runId: string, key: ExportKey): Promise<void> {
   const open = await first(
     sql,
     "SELECT chunk_index FROM chunk_task WHERE run_id = ? AND status <> 'completed' LIMIT 1",

@@ -7,7 +7,16 @@ import { assertLease, assertRunning, assertSameKey, nameRun, runGone } from "./l
 import { countedTotals } from "./ledger.ts";
 import { beginMetric, putMetric, setRunningTotals } from "./metrics.ts";
 import { insertSlices } from "./slices.ts";
-import type { ExportKey, Lease, MetricRow, RunIntent, RunStatus, SliceIntent, StoredRun } from "./state.ts";
+import {
+  type ExportKey,
+  type Lease,
+  type MetricRow,
+  REPAIR_MODE,
+  type RunIntent,
+  type RunStatus,
+  type SliceIntent,
+  type StoredRun,
+} from "./state.ts";
 
 /** The run that the next one finishes: in progress, or ended so that it can be continued. */
 export function openRun(sql: Sql, key: ExportKey): Promise<StoredRun | null> {
@@ -19,9 +28,10 @@ export function findRun(sql: Sql, runId: string): Promise<StoredRun | null> {
 }
 
 export function latestRun(sql: Sql, key: ExportKey, status?: RunStatus): Promise<StoredRun | null> {
-  const values = [key.exportName, key.source];
-  if (status === undefined) return readRun(sql, "export_name = ? AND source = ?", values);
-  return readRun(sql, "export_name = ? AND source = ? AND status = ?", [...values, status]);
+  const values = [key.exportName, key.source, REPAIR_MODE];
+  const own = "export_name = ? AND source = ? AND mode <> ?";
+  if (status === undefined) return readRun(sql, own, values);
+  return readRun(sql, `${own} AND status = ?`, [...values, status]);
 }
 
 async function readRun(sql: Sql, where: string, values: readonly SqlValue[]): Promise<StoredRun | null> {

@@ -147,6 +147,24 @@ export interface TaskCommit {
   readonly metric: MetricRow;
 }
 
+/** What ends a repair, all in one transaction. */
+export interface RepairCommit {
+  /** The repair, a run of mode `repair` whose slices have the indexes of those they replace. */
+  readonly runId: string;
+  /** The completed run that is repaired. */
+  readonly repairs: string;
+  readonly key: ExportKey;
+  /** The repaired run's, as it is from now on. */
+  readonly planJson: string;
+  readonly consistency: RunIntent["consistency"];
+  /** The rows at the upper edge, where the stored cursor is the repaired run's; null leaves them. */
+  readonly edge: Readonly<Record<string, number>> | null;
+  readonly metric: MetricRow;
+}
+
+/** The mode under which a repair is recorded: it is found by its own id, never as the latest run of its export. */
+export const REPAIR_MODE = "repair";
+
 export interface Progression {
   readonly export_name: string;
   readonly last_committed_strategy: string | null;
@@ -189,6 +207,7 @@ export interface State extends AsyncDisposable {
   /** The run that the next one finishes: in progress, or ended resumable. At most one for each export. */
   openRun(key: ExportKey): Promise<StoredRun | null>;
   run(runId: string): Promise<StoredRun | null>;
+  /** Repairs are left out: they belong to the run that they repair. */
   latestRun(key: ExportKey, status?: RunStatus): Promise<StoredRun | null>;
   runs(filter: { exportName?: string; running?: boolean; limit: number }): Promise<StoredRun[]>;
   /** Names of this source that begin with a prefix and have runs: the partitions of an export. */
@@ -220,6 +239,8 @@ export interface State extends AsyncDisposable {
 
   /** Repeating it for a run that is completed already changes nothing. */
   commitTask(commit: TaskCommit, lease: Lease): Promise<void>;
+  /** Ends a repair: its slices and parts replace those of the run it repairs. Cursor value and committed boundary stay. */
+  commitRepair(commit: RepairCommit, lease: Lease): Promise<void>;
   /**
    * Ends a run without success; a completed one stays completed. One that is not `resumable` is never resumed: the parts it left are
    * listed by `abandonedParts`. Without a metric, the row of the attempt under way gets this status.

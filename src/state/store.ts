@@ -6,6 +6,7 @@ import { releaseLease, renewLease, takeLease } from "./lease.ts";
 import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts } from "./ledger.ts";
 import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
 import * as progress from "./progress.ts";
+import { commitRepair } from "./repairs.ts";
 import * as runs from "./runs.ts";
 import * as slices from "./slices.ts";
 import type { State } from "./state.ts";
@@ -42,6 +43,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     addSlices: (runId, added, lease) => slices.addSlices(db, now(), runId, added, lease),
 
     commitTask: (commit, lease) => progress.commitTask(db, now(), commit, lease),
+    commitRepair: (commit, lease) => commitRepair(db, now(), commit, lease),
     endRun: (runId, status, resumable, metric, lease) =>
       runs.endRun(db, now(), runId, status, resumable, metric, lease),
     abandonedParts: (destinationUri) => abandonedParts(db, destinationUri),

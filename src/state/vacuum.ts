@@ -34,7 +34,7 @@ async function oldRuns(sql: Sql, cutoff: string): Promise<string[]> {
   const rows = await sql.all(
     `SELECT r.run_id AS run_id FROM chunk_run r WHERE r.resumable = 0 AND r.updated_at < ?
       AND (r.status <> 'completed' OR EXISTS (SELECT 1 FROM chunk_run n WHERE n.export_name = r.export_name
-        AND n.source = r.source AND n.status = 'completed' AND n.created_at > r.created_at))
+        AND n.source = r.source AND n.status = 'completed' AND n.mode <> 'repair' AND n.created_at > r.created_at))
       AND (r.status = 'completed' OR NOT EXISTS (SELECT 1 FROM file_log f WHERE f.run_id = r.run_id))`,
     [cutoff],
   );

@@ -23,3 +23,11 @@ export {
   reconcileExitCode,
   type ReconcileReport,
 } from "./reconcile_report.ts";
+export { executeRepair, planRepair, type RepairContext, type RepairOptions } from "./repair.ts";
+export {
+  formatRepairPlan,
+  formatRepairReport,
+  type RepairAction,
+  type RepairPlan,
+  type RepairReport,
+} from "./repair_report.ts";

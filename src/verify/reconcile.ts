@@ -270,28 +270,22 @@ class SliceChecks {
     comparisons: ReadonlyMap<number, Comparison>,
     depth: "count" | "content",
   ): Promise<Map<number, Explanation>> {
-    const { mark } = JSON.parse(this.stored.planJson) as { mark?: Mark };
+    const intent = JSON.parse(this.stored.planJson) as { mark?: Mark; marks?: Record<string, Mark | null> };
     const hasVersions = this.facts?.kind === "table" || this.facts?.kind === "partitioned";
-    if (mark === undefined || !hasVersions || bad.length === 0) return new Map();
-    const differing = this.slices.flatMap((slice, at) =>
-      bad.includes(slice.index)
-        ? [{ slice, stored: this.recorded[at]!, rowsNow: comparisons.get(slice.index)!.sourceRows ?? 0 }]
-        : []
-    );
-    const severalPictures = this.stored.consistency !== "snapshot" || await this.#wasResumed();
+    if (!hasVersions) return new Map();
+    const differing = this.slices.flatMap((slice, at) => {
+      const own = intent.marks?.[String(slice.index)];
+      const mark = own === undefined ? intent.mark : own;
+      if (!bad.includes(slice.index) || mark === undefined || mark === null) return [];
+      return [{ slice, mark, stored: this.recorded[at]!, rowsNow: comparisons.get(slice.index)!.sourceRows ?? 0 }];
+    });
+    if (differing.length === 0) return new Map();
+    const { consistency, takeovers } = this.stored;
     return await explainDifferences(
-      { ...this.input, mark, severalPictures, depth },
+      { ...this.input, severalPictures: consistency !== "snapshot" || takeovers > 0, depth },
       differing,
       (input) => this.#reread(input),
     );
-  }
-
-  /** A run that was resumed or repaired holds rows of later pictures too. */
-  async #wasResumed(): Promise<boolean> {
-    const events = (await this.context.state.journal(this.stored.runId)).map(({ event }) => event);
-    const begun = events.filter((event) => "PlanResolved" in event);
-    return begun.length !== 1 || (begun[0]!["PlanResolved"] as { resumed?: boolean }).resumed === true ||
-      events.some((event) => "Repaired" in event);
   }
 }
 

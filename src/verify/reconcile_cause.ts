@@ -13,7 +13,6 @@ export interface Explanation {
 }
 
 export interface ExplainInput extends Omit<RereadInput, "slices" | "onSlice"> {
-  readonly mark: Mark;
   /** Slices were read in more than one picture: what is younger than the mark may still have been exported. */
   readonly severalPictures: boolean;
   readonly depth: "count" | "content";
@@ -22,17 +21,23 @@ export interface ExplainInput extends Omit<RereadInput, "slices" | "onSlice"> {
 /** Explains slices that differ: reads in each the rows that were there before the export and are unchanged. */
 export async function explainDifferences(
   input: ExplainInput,
-  slices: readonly { readonly slice: Slice; readonly stored: StoredSlice; readonly rowsNow: number }[],
+  slices: readonly {
+    readonly slice: Slice;
+    readonly stored: StoredSlice;
+    readonly rowsNow: number;
+    /** When the chunk was exported. */
+    readonly mark: Mark;
+  }[],
   reread: (input: RereadInput) => Promise<void>,
 ): Promise<Map<number, Explanation>> {
   const unchanged = new Map<number, ObserveResult>();
-  const narrowed = slices.map(({ slice }) => narrow(slice, writtenBefore(input.mark)));
+  const narrowed = slices.map(({ slice, mark }) => narrow(slice, writtenBefore(mark)));
   await reread({ ...input, slices: narrowed, onSlice: (slice, result) => unchanged.set(slice.index, result) });
   const found = new Map<number, Explanation>();
-  for (const { slice, stored, rowsNow } of slices) {
+  for (const { slice, stored, rowsNow, mark } of slices) {
     const seen = unchanged.get(slice.index)?.observations;
     if (seen === undefined || stored.observations === null) continue;
-    const uncertain = await countRows(input.task, input.source, narrow(slice, writtenAround(input.mark)));
+    const uncertain = await countRows(input.task, input.source, narrow(slice, writtenAround(mark)));
     found.set(slice.index, explain(stored.observations, seen, rowsNow, uncertain, input));
   }
   return found;

@@ -4,7 +4,7 @@ import { RivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import { expandUnits, NULL_PARTITION, type StoredPlan, type Unit, unitName } from "../plan/mod.ts";
 import type { Source } from "../source/mod.ts";
-import type { State, StoredRun } from "../state/mod.ts";
+import { REPAIR_MODE, type State, type StoredRun } from "../state/mod.ts";
 
 /** A unit and the run that exported it; no run when it never was. */
 export interface Target {
@@ -58,9 +58,6 @@ async function findNamed({ config, state }: TargetContext, entry: Export, runId:
   }
   return { unit: toUnit(entry, run), run };
 }
-
-/** The mode under which a repair is recorded: its slices belong to another run. */
-export const REPAIR_MODE = "repair";
 
 /** The newest completed run; of a window that added nothing, the one before it. */
 async function newestRun({ config, state }: TargetContext, exportName: string): Promise<StoredRun | null> {

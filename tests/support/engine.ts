@@ -3,13 +3,14 @@
 import { compileCore, openCore } from "../../src/core/mod.ts";
 import { readConfig } from "../../src/config/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
-import type { AggregateSummary, RunEvent } from "../../src/report/mod.ts";
+import type { AggregateSummary, RunEvent, RunSummary } from "../../src/report/mod.ts";
 import {
   compareKeys,
   compareSliceKeys,
   type Lane,
   type LaneSpec,
   observeSlice,
+  repairUnit,
   rereadSlices,
   type RunContext,
   runExports,
@@ -19,10 +20,14 @@ import { systemRuntime } from "../../src/runtime.ts";
 import { openSource, type Source } from "../../src/source/mod.ts";
 import { openState, type State } from "../../src/state/mod.ts";
 import {
+  executeRepair,
+  planRepair,
   type ReconcileContext,
   reconcileExport,
   type ReconcileOptions,
   type ReconcileReport,
+  type RepairPlan,
+  type RepairReport,
 } from "../../src/verify/mod.ts";
 import { Faults, withFaults } from "./faults.ts";
 
@@ -161,4 +166,17 @@ async function openLocalLane(
     await source[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Repairs an export from a report, or from what is found now; `execute` does it. */
+export function repairEngine(
+  given: EngineOptions,
+  options: { readonly report?: ReconcileReport; readonly exportName?: string } = {},
+): Promise<{ plan: RepairPlan; report: RepairReport; summaries: readonly RunSummary[] }> {
+  return withEngine(given, async (context) => {
+    const entry = context.config.exports.find(({ name }) => name === (options.exportName ?? name))!;
+    const repairContext = toReconcileContext(context);
+    const plan = await planRepair(repairContext, entry, { report: options.report ?? null, depth: "content" });
+    return { plan, ...await executeRepair(repairContext, entry, plan, (request) => repairUnit(context, request)) };
+  });
 }

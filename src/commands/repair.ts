@@ -1,0 +1,176 @@
+// `rivet repair`: chunks that are not what the source holds, or whose files are damaged, read again. Without `--execute` only a plan.
+
+import { Option } from "@commander-js/extra-typings";
+import { type ErrorReport, RivetError, worstExitCode } from "../errors.ts";
+import type { Config, Export } from "../config/mod.ts";
+import type { RunSummary } from "../report/mod.ts";
+import type { ReconcileReport } from "../verify/mod.ts";
+import {
+  type AddCommand,
+  collectParams,
+  type CommandContext,
+  readConfigFile,
+  selectExports,
+  toJson,
+} from "./command.ts";
+import { buildReconcileContext } from "./reconcile.ts";
+
+interface Flags {
+  config: string;
+  export: string;
+  param: Record<string, string>;
+  report?: string | undefined;
+  execute?: true | undefined;
+  depth: "count" | "content";
+  format: "pretty" | "json";
+  json?: true | undefined;
+  output?: string | undefined;
+  progress: "auto" | "plain" | "json" | "none";
+}
+
+const EXAMPLES = `
+Examples:
+  rivet repair -c rivet.yaml -e orders                                    what is wrong now, and what would be read again
+  rivet repair -c rivet.yaml -e orders --report reconcile.json            the same from a report; asks nothing
+  rivet repair -c rivet.yaml -e orders --report reconcile.json --execute  does it
+New files lie beside the old ones, which the manifest marks superseded; read through the manifest. Exit 0: nothing remains.
+Exit 3: something is still wrong. An interrupted repair is finished by the same command; until then the old set is whole.`;
+
+export const addRepair: AddCommand = (program, context) => {
+  program.command("repair")
+    .description("Read the bad chunks of an export again")
+    .requiredOption("-c, --config <file>", "config file")
+    .requiredOption("-e, --export <name>", "the export")
+    .option(
+      "-p, --param <name=value>",
+      "fill ${name} in the config; repeatable",
+      collectParams,
+      {} as Record<string, string>,
+    )
+    .option("--report <file>", "what `rivet reconcile -o` wrote; without it, source and files are compared now")
+    .option("--execute", "read the chunks again; without it nothing is changed")
+    .addOption(
+      new Option("--depth <depth>", "without --report: compare rows alone, or values as well")
+        .choices(["count", "content"] as const).default("content" as const),
+    )
+    .option("-o, --output <file>", "write plan or result as JSON")
+    .addOption(
+      new Option("--format <format>", "the form on stdout; `json` with -o prints nothing")
+        .choices(["pretty", "json"] as const).default("pretty" as const),
+    )
+    .option("--json", "print plan or result as JSON on stdout")
+    .addOption(
+      new Option("--progress <style>", "how to show progress on stderr").choices(
+        ["auto", "plain", "json", "none"] as const,
+      ).default("auto" as const),
+    )
+    .addHelpText("after", EXAMPLES)
+    .action((flags) => repair(context, flags));
+};
+
+async function repair(context: CommandContext, flags: Flags): Promise<void> {
+  const config = await readConfigFile(context, flags.config, flags.param);
+  const entry = selectExports(config, flags.export)[0]!;
+  const [verify, { openStateLater }] = await Promise.all([import("../verify/mod.ts"), import("../state/mod.ts")]);
+  const report = flags.report === undefined
+    ? null
+    : verify.parseReconcileReport(await readReport(flags.report), flags.report);
+  await using late = await openStateLater({
+    url: context.runtime.env("RIVET_STATE_URL"),
+    directory: config.directory,
+  });
+  const engine = await buildReconcileContext(context, config, late);
+  const plan = await verify.planRepair(engine, entry, { report, depth: flags.depth });
+  const { formatRepairPlan, formatRepairReport } = verify;
+  if (!flags.execute) return await write(context, flags, plan, formatRepairPlan(plan));
+  const done = await execute(context, config, entry, flags, { engine, plan, report });
+  await write(context, flags, done.report, formatRepairReport(done.report));
+  await setExit(context, done.report.summary.remaining, done.summaries);
+}
+
+/** Runs the plan while it is shown how far it is. */
+async function execute(
+  context: CommandContext,
+  config: Config,
+  entry: Export,
+  flags: Flags,
+  { engine, plan }: {
+    engine: Awaited<ReturnType<typeof buildReconcileContext>>;
+    plan: Awaited<ReturnType<typeof import("../verify/mod.ts").planRepair>>;
+    report: ReconcileReport | null;
+  },
+) {
+  const [{ executeRepair }, { repairUnit }, { openWatcher }] = await Promise.all([
+    import("../verify/mod.ts"),
+    import("../run/mod.ts"),
+    import("../report/mod.ts"),
+  ]);
+  const { terminal, runtime } = context;
+  const watcher = openWatcher({
+    write: (text) => terminal.err(text),
+    isTerminal: terminal.isTerminal,
+    columns: () => terminal.columns(),
+    nowMs: () => runtime.monotonic(),
+  }, flags.progress);
+  const began = runtime.now();
+  const done = await executeRepair(
+    engine,
+    entry,
+    plan,
+    (request) => repairUnit({ ...engine, events: watcher.events }, request),
+  );
+  watcher.end({
+    run_aggregate_id: "",
+    started_at: new Date(began).toISOString(),
+    finished_at: new Date(runtime.now()).toISOString(),
+    duration_ms: runtime.now() - began,
+    config_path: config.path,
+    parallel_mode: "sequential",
+    total_exports: done.summaries.length,
+    success_count: done.summaries.filter(({ status }) => status === "success").length,
+    failed_count: done.summaries.filter(({ status }) => status !== "success").length,
+    skipped_count: 0,
+    total_rows: sum(done.summaries, ({ rows }) => rows),
+    total_files: sum(done.summaries, ({ files }) => files),
+    total_bytes: sum(done.summaries, ({ bytes }) => bytes),
+    total_bytes_read: sum(done.summaries, ({ bytes_read }) => bytes_read),
+    per_export: done.summaries,
+  });
+  return done;
+}
+
+function sum(summaries: readonly RunSummary[], pick: (summary: RunSummary) => number): number {
+  return summaries.reduce((total, summary) => total + pick(summary), 0);
+}
+
+async function readReport(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new RivetError("RIVET_CLI_INPUT_UNREADABLE", `The report cannot be read: ${(cause as Error).message}`, {
+      where: path,
+      cause,
+    });
+  }
+}
+
+async function write(context: CommandContext, flags: Flags, value: unknown, text: string): Promise<void> {
+  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
+  if (asJson) context.terminal.out(toJson(value));
+  else if (flags.format === "pretty") context.terminal.out(text);
+  if (flags.output === undefined) return;
+  const { writeTextFile } = await import("./file.ts");
+  await writeTextFile(flags.output, toJson(value));
+}
+
+/** What remains is wrong data; what stopped a repair says whether to try again. */
+async function setExit(context: CommandContext, remaining: number, summaries: readonly RunSummary[]): Promise<void> {
+  const errors = summaries.flatMap(({ error }) => error === null ? [] : [error]);
+  const failed = worstExitCode(errors.map((error) => error.exit_code));
+  const code = failed !== 0 ? failed : remaining > 0 ? 3 : 0;
+  context.setExitCode(code);
+  const worst = errors.find((error) => error.exit_code === code);
+  if (worst === undefined || !context.globals().jsonErrors) return;
+  const { printFailure } = await import("./failure.ts");
+  printFailure(context.terminal, worst as ErrorReport, true);
+}
