@@ -41,7 +41,7 @@ async function showMetrics(
       formatCount(row.total_rows),
       formatDuration(row.duration_ms),
       `${number(row.peak_rss_mb)} MB`,
-      String(number(row.files_produced)),
+      String(number(row.files_produced ?? row.files_committed)),
       formatBytes(number(row.bytes_written)),
       row.run_id,
       typeof row.error_message === "string" ? row.error_message : "",

@@ -102,6 +102,58 @@ Deno.test("two processes run one export: the second names the first, and refuses
   await assertOneCompleteSet(folder.path);
 });
 
+Deno.test("a process that may wait says for whom, and takes over at once when that one is killed", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path);
+  const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
+  await Deno.writeTextFile(
+    join(folder.path, "rivet.yaml"),
+    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+  );
+  const args = (wait: string) => ["run", "-c", "rivet.yaml", "--progress", "plain", "--lock-wait", wait];
+  const first = startCli(args("0"), { cwd: folder.path });
+  const firstOutput = watch(first.stderr);
+  // Its first committed chunk: there is something to take over.
+  await firstOutput.until(/chunk/);
+  const second = startCli(args("300"), { cwd: folder.path });
+  const secondOutput = watch(second.stderr);
+  await secondOutput.until(new RegExp(`process ${first.pid} on `));
+  await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
+  first.kill("SIGKILL");
+  await first.status;
+  await firstOutput.ended;
+  const { code } = await second.status;
+  await secondOutput.ended;
+  assert.equal(code, 0, secondOutput.text());
+  assert.match(secondOutput.text(), /resumed/);
+  await assertOneCompleteSet(folder.path);
+});
+
+/** What a process says, while it says it. */
+function watch(stream: ReadableStream<Uint8Array>) {
+  let text = "";
+  let wake = () => {};
+  let isOver = false;
+  const ended = (async () => {
+    for await (const piece of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)) {
+      text += piece;
+      wake();
+    }
+    isOver = true;
+    wake();
+  })();
+  return {
+    ended,
+    text: () => text,
+    async until(pattern: RegExp): Promise<void> {
+      while (!pattern.test(text)) {
+        assert.ok(!isOver, `it ended without ${pattern}: ${text}`);
+        await new Promise<void>((resolve) => wake = resolve);
+      }
+    },
+  };
+}
+
 Deno.test("a value above the limit is refused by column and size, and nothing is published", async () => {
   await using folder = await temporaryFolder();
   await prepare(folder.path);
