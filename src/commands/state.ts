@@ -14,6 +14,7 @@ import {
   selectExports,
   toJson,
 } from "./command.ts";
+import { addCopy, addVacuum } from "./state_keep.ts";
 
 export const addState: AddCommand = (program, context) => {
   const state = program.command("state").description("Show or reset what is remembered about exports");
@@ -23,6 +24,8 @@ export const addState: AddCommand = (program, context) => {
   addRuns(state, context);
   addProgression(state, context);
   addResets(state, context);
+  addCopy(state, context);
+  addVacuum(state, context);
 };
 
 type Parent = Command<[], Record<string, unknown>>;

@@ -1,6 +1,7 @@
 // The door of state/.
 
 export { type LateState, openStateLater } from "./late.ts";
+export { type CopyOptions, type CopyReport, copyState } from "./copy.ts";
 export { inspectState, type StateInspection } from "./inspect.ts";
 export { type StateNeeds, stateNeeds } from "./needs.ts";
 export { openState, type OpenStateOptions, STATE_FILE } from "./open.ts";
