@@ -193,7 +193,7 @@ fn bad_text(name: &str, offsets: &[i32], data: &[u8]) -> CoreError {
     let message = format!("Value '{}' is not valid UTF-8", crate::render::excerpt(culprit));
     CoreError::new(UNREPRESENTABLE, message)
         .at_column(name)
-        .cure("repair the value at the source, or export the column as binary")
+        .cure("Repair the value at the source, or export the column as binary")
 }
 
 /// The Arrow type a logical type is stored as.

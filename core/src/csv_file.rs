@@ -32,13 +32,13 @@ impl CsvOptions {
     ) -> Result<Self> {
         if matches!(codec, Codec::Snappy | Codec::Lz4) {
             let message = "CSV cannot be compressed with snappy or lz4";
-            return Err(CoreError::new(FORMAT_UNSUPPORTED, message).cure("use zstd, gzip or none"));
+            return Err(CoreError::new(FORMAT_UNSUPPORTED, message).cure("Use zstd, gzip or none"));
         }
         let delimiter = match delimiter.unwrap_or(",").as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
             other => {
                 let message = format!("'{}' cannot be a CSV delimiter", crate::render::excerpt(other));
-                return Err(CoreError::new(FORMAT_UNSUPPORTED, message).cure("use one ASCII character"));
+                return Err(CoreError::new(FORMAT_UNSUPPORTED, message).cure("Use one ASCII character"));
             }
         };
         Ok(CsvOptions { codec, level, delimiter, header: header.unwrap_or(true), null })

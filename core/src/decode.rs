@@ -3,7 +3,7 @@
 
 use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, i256};
 
-use crate::calendar::{push_date, push_time, push_timestamp};
+use crate::calendar::{US_PER_DAY, push_date, push_time, push_timestamp};
 use crate::column::{Bytes, ColumnBuffer, Store};
 use crate::error::{BUILDER, CoreError, PROTOCOL, Result, UNREPRESENTABLE, WIRE_MISMATCH};
 use crate::render;
@@ -209,7 +209,7 @@ impl Decoder {
                 let message = "An array of more than one dimension cannot be stored as a list";
                 return CoreError::new(UNREPRESENTABLE, message)
                     .at_column(&self.name)
-                    .cure(format!("select it as text, \"{}\"::text", self.name));
+                    .cure(format!("Select it as text in a `query:`: \"{}\"::text", self.name));
             }
             (Wire::Array(item), Logical::List(inner)) => (item.as_ref(), inner.as_ref()),
             (wire, logical) => (wire, logical),
@@ -224,15 +224,15 @@ impl Decoder {
             }
             Fault::Malformed => CoreError::new(UNREPRESENTABLE, format!("Value '{shown}' is not a {target}"))
                 .at_column(&self.name)
-                .cure("set the column's type to string under columns:, or correct the value at the source"),
+                .cure("Set the column's type to string under `columns:`, or correct the value at the source"),
             Fault::Unrepresentable => {
                 CoreError::new(UNREPRESENTABLE, format!("Value '{shown}' cannot be stored as {target} without changing it"))
                     .at_column(&self.name)
-                    .cure("set the column's type to one that holds it, or to string, under columns:")
+                    .cure("Set the column's type to one that holds it, or to string, under `columns:`")
             }
             Fault::ZeroDate => CoreError::new(UNREPRESENTABLE, format!("Value '{shown}' is no date"))
                 .at_column(&self.name)
-                .cure("allow zero dates to become NULL, set the column's type to string under columns:, or correct the value"),
+                .cure("Allow zero dates to become NULL, set the column's type to string under `columns:`, or correct the value"),
         }
     }
 }
@@ -420,10 +420,20 @@ fn append_temporal_text(wire: &Wire, utc: bool, raw: &[u8], out: &mut Vec<u8>) -
         _ => match pg_binary::parse_int8(raw)? {
             i64::MAX => out.extend_from_slice(b"infinity"),
             i64::MIN => out.extend_from_slice(b"-infinity"),
-            _ => push_timestamp(out, pg_binary::parse_timestamp(raw)?, 6, utc),
+            us => push_pg_timestamp(out, us, utc),
         },
     }
     Ok(())
+}
+
+/// The last years of PostgreSQL's timestamps have no microseconds since 1970 in 64 bits, but they have a text.
+fn push_pg_timestamp(out: &mut Vec<u8>, us: i64, utc: bool) {
+    push_date(out, us.div_euclid(US_PER_DAY) + i64::from(pg_binary::EPOCH_DAYS));
+    out.push(b'T');
+    push_time(out, us.rem_euclid(US_PER_DAY), 6);
+    if utc {
+        out.push(b'Z');
+    }
 }
 
 fn read_int(wire: &Wire) -> fn(&[u8]) -> Parsed<i64> {

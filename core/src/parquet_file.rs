@@ -29,6 +29,9 @@ const WRITE_BATCH_ROWS: usize = 8 * 1024;
 const STATISTICS_BYTES_MAX: usize = 64;
 /// How many values of the first batch decide whether a column gets a dictionary.
 const SAMPLE_ROWS: usize = 4096;
+/// What a footer says of a column, beside its name, and of each of its chunks, as a first guess.
+const FOOTER_COLUMN_BYTES: usize = 30;
+const FOOTER_CHUNK_BYTES: usize = 64;
 
 pub struct ParquetOptions {
     pub codec: Codec,
@@ -96,6 +99,8 @@ pub struct ParquetFiles {
     held: Arc<AtomicUsize>,
     /// Encoded bytes per raw byte, as seen in the last row group.
     ratio: f64,
+    /// The last footer's bytes per byte that was guessed.
+    footer_ratio: f64,
     file: Option<OpenFile>,
 }
 
@@ -111,6 +116,7 @@ impl ParquetFiles {
             properties: None,
             held: Arc::default(),
             ratio: 1.0,
+            footer_ratio: 1.0,
             file: None,
         })
     }
@@ -150,7 +156,19 @@ impl ParquetFiles {
         let pending = memory_bytes(file).saturating_sub(held) as f64;
         let pages_raw = file.group_raw_bytes as f64 - pending;
         let ratio = if held > 0 && pages_raw > held as f64 { held as f64 / pages_raw } else { self.ratio };
-        self.output.file_bytes() + held as u64 + (pending * ratio) as u64
+        // A footer as large as its rows must not make a file of every batch.
+        let footer = self.footer_guess(file.groups + 1) as f64 * self.footer_ratio;
+        let footer = footer.min(self.options.row_group_bytes as f64 / 2.0);
+        self.output.file_bytes() + held as u64 + (pending * ratio + footer) as u64
+    }
+
+    fn footer_guess(&self, groups: usize) -> usize {
+        let notes = self.properties.as_ref().and_then(|properties| properties.key_value_metadata());
+        let notes_bytes: usize =
+            notes.into_iter().flatten().map(|note| note.value.as_ref().map_or(0, String::len)).sum();
+        let columns = self.descriptor.columns();
+        let names: usize = columns.iter().map(|column| column.name().len() + FOOTER_COLUMN_BYTES).sum();
+        notes_bytes + names + columns.len() * FOOTER_CHUNK_BYTES * groups
     }
 
     /// Writes the footer. Without an open file, an empty one is made.
@@ -158,7 +176,10 @@ impl ParquetFiles {
         self.open_file(None)?;
         self.close_group()?;
         if let Some(file) = self.file.take() {
+            let before = self.output.file_bytes();
+            let guess = self.footer_guess(file.groups);
             file.writer.close()?;
+            self.footer_ratio = (self.output.file_bytes() - before) as f64 / guess.max(1) as f64;
         }
         Ok(())
     }

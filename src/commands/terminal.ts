@@ -45,8 +45,15 @@ export function stopSignal(): { signal: AbortSignal; release(): void } {
   };
   const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const name of names) Deno.addSignalListener(name, onSignal);
+  // A file above `ulimit -f` then is a refused write, with a name and a cure, and not the end of the process.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", onFileSize);
   return {
     signal: controller.signal,
-    release: () => names.forEach((name) => Deno.removeSignalListener(name, onSignal)),
+    release() {
+      names.forEach((name) => Deno.removeSignalListener(name, onSignal));
+      if (Deno.build.os !== "windows") Deno.removeSignalListener("SIGXFSZ", onFileSize);
+    },
   };
 }
+
+function onFileSize(): void {}

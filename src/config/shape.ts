@@ -230,7 +230,7 @@ export const ExportShape = z.strictObject({
   meta_columns: MetaShape.optional().describe("Columns that rivet adds."),
   quality: QualityShape.optional().describe("What the rows must fulfil before they are published."),
   max_file_size: z.union([z.string(), z.number()]).optional().describe(
-    "A file is closed at this size: `512MB`, `1.5GB`, or bytes. Default: none.",
+    "A file is closed once it has this size, its footer included: `512MB`, `1.5GB`, or bytes. It is larger by what was read meanwhile, at most one row group. Default: none.",
   ),
   tuning: TuningShape.optional().describe("How gently this export reads."),
   source_group: text().optional().describe(

@@ -194,5 +194,11 @@ function codeOf(error: unknown): string | null {
   if (error instanceof RivetError || !(error instanceof Error)) return null;
   if (error instanceof Deno.errors.NotCapable) return "EPERM";
   const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : null;
+  if (typeof code === "string") return code;
+  const number = OS_ERROR.exec(error.message)?.[1];
+  return number === undefined ? null : (Deno.build.os === "linux" ? LINUX_CODES[number] : undefined) ?? null;
 }
+
+/** Codes that Deno does not know by name come as the system's number, at the end of the message and nowhere else. */
+const OS_ERROR = /\(os error (\d+)\)/;
+const LINUX_CODES: Readonly<Record<string, string>> = { "5": "EIO", "27": "EFBIG", "116": "ESTALE", "122": "EDQUOT" };

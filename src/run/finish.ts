@@ -26,8 +26,9 @@ export async function finishRun(run: Run, connection: SourceConnection): Promise
   await warnOfShapeDrift(run, slices);
   const sourceRowCount = await reconcile(run, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
-  await state.commitTask(toTaskCommit(run, slices, rows), run.lease);
-  recorder.succeed(rows === 0 && task.export.skipEmpty ? "no rows" : null);
+  const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
+  await state.commitTask(toTaskCommit(run, slices, rows, skipReason), run.lease);
+  recorder.succeed(skipReason);
 }
 
 function inOrder(parts: readonly StoredPart[]): StoredPart[] {
@@ -167,7 +168,12 @@ async function reconcile(run: Run, rows: number): Promise<number | null> {
   return count;
 }
 
-function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): TaskCommit {
+function toTaskCommit(
+  run: Run,
+  slices: readonly StoredSlice[],
+  rows: number,
+  skipReason: string | null,
+): TaskCommit {
   const { task, runId, recorder } = run;
   const chunks = slices.filter((slice) => slice.id !== "null");
   const cursor = nextCursor(run, slices);
@@ -182,7 +188,7 @@ function toTaskCommit(run: Run, slices: readonly StoredSlice[], rows: number): T
       : { strategy: task.export.mode, cursor: null, chunkIndex: chunks.at(-1)?.index ?? 0 },
     schema: recorder.schemaToStore(task, rows),
     shape: longestValues(slices.map((slice) => slice.observations)),
-    metric: recorder.toMetric("success", rows),
+    metric: { ...recorder.toMetric(skipReason === null ? "success" : "skipped", rows), skip_reason: skipReason },
   };
 }
 

@@ -182,7 +182,7 @@ testMysql(servers, "an abort before the first row ends a statement that is still
 testMysql(servers, "a refusal by the sink comes through unchanged and ends the statement", async (db) => {
   const query = await makeBigTable(db);
   await using source = await openMysql(db.connection, limits);
-  const refusal = new RivetError("RIVET_VALUE_TOO_LARGE", "RIVET_VALUE_TOO_LARGE: column 'pad'");
+  const refusal = new RivetError("RIVET_VALUE_TOO_LARGE", "Column 'pad' holds a value above the limit");
   const sink: RowSink = {
     ...collectRows(),
     wrote() {

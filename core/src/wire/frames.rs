@@ -88,9 +88,9 @@ impl RowShape {
         let name = self.names.get(column).map_or("?", String::as_str);
         let limit = self.value_bytes_max;
         let message = format!(
-            "RIVET_VALUE_TOO_LARGE: a value of {bytes} bytes ({}) in column '{name}' is above the limit of {limit} bytes ({})",
-            megabytes(bytes),
-            megabytes(limit as u64)
+            "Column '{name}' holds a value of {bytes} bytes ({}), the limit is {}",
+            mebibytes(bytes),
+            mebibytes(limit as u64)
         );
         CoreError::new(VALUE_TOO_LARGE, message).at_column(name)
     }
@@ -102,8 +102,8 @@ impl RowShape {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1_048_576.0)
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 /// How far framing got.

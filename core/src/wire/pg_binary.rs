@@ -6,7 +6,7 @@ use super::text::{Decimal256, POWERS_OF_TEN};
 use super::{Fault, Parsed};
 use crate::calendar::{US_PER_DAY, push_interval};
 
-const EPOCH_DAYS: i32 = 10_957;
+pub const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_US: i64 = EPOCH_DAYS as i64 * US_PER_DAY;
 
 const NUMERIC_NEGATIVE: u16 = 0x4000;

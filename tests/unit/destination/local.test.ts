@@ -121,6 +121,11 @@ Deno.test("refusals are told by the operating system's code, and all have a cure
   assert.equal((toReadError(refused("EACCES"), "/x") as RivetError).code, "RIVET_DEST_READ_FAILED");
   const bug = new TypeError("a bug");
   assert.equal(toWriteError(bug, "/x"), bug);
+  if (Deno.build.os !== "linux") return;
+  // What Deno has no name for.
+  const tooLarge = toWriteError(new Error("File too large (os error 27)"), "/x") as RivetError;
+  assert.match(tooLarge.message, /ulimit -f/);
+  assert.match((toReadError(new Error("Input/output error (os error 5)"), "/x") as RivetError).message, /EIO/);
 });
 
 Deno.test("of the temporary files of a key that several runs write, a sweep takes those of its own run", async () => {
