@@ -4,16 +4,18 @@ import type { Config, Export } from "../config/mod.ts";
 import type { Core } from "../core/mod.ts";
 import type { Destination, ResolvedDestination } from "../destination/mod.ts";
 import { type ErrorReport, RivetError, toErrorReport } from "../errors.ts";
+import { NULL_PARTITION, unitName } from "../plan/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { State } from "../state/mod.ts";
 import { describeFinding, type Finding, severityOf } from "./finding.ts";
 import { findPlaces, type Place } from "./place.ts";
+import { REPAIR_MODE } from "./target.ts";
 import { type CommittedRun, type Depth, validatePrefix, type Verification } from "./validate.ts";
 
 export interface ValidateContext {
   readonly config: Config;
   /** What runs were recorded; looked at only. Null when it cannot be. */
-  readonly state: Pick<State, "runs" | "parts"> | null;
+  readonly state: Pick<State, "runs" | "parts" | "exportNames"> | null;
   readonly runtime: Pick<Runtime, "env">;
   readonly openDestination: (location: ResolvedDestination) => Promise<Destination>;
   readonly openCore: () => Promise<Core>;
@@ -58,12 +60,26 @@ export async function validateExports(
     try {
       const places = await findPlaces(
         entry,
-        { ...question, directory: context.config.directory },
+        {
+          ...question,
+          directory: context.config.directory,
+          partitions: entry.partition === null ? [] : await rememberedPartitions(context, entry),
+        },
         context.runtime,
         context.openDestination,
       );
-      for (const place of places) checked.push(await validatePlace(context, entry, place, question));
-      if (places.length === 0) warnings.push({ exportName: entry.name, warning: "no partition was found" });
+      const ofExport: CheckedPrefix[] = [];
+      for (const place of places) {
+        const found = await validatePlace(context, entry, place, question);
+        // A partition of another day's destination is remembered as well, and nothing was ever stored for it here.
+        const isKnown = question.runId === null ? place.isFound : found.verification.manifestFound;
+        if (isKnown || found.verification.findings.length > 0) ofExport.push(found);
+      }
+      if (question.runId !== null && ofExport.length === 0) throw unknownRun(entry, question.runId);
+      checked.push(...ofExport);
+      if (!places.some(({ isFound }) => isFound)) {
+        warnings.push({ exportName: entry.name, warning: "no partition was found" });
+      }
     } catch (error) {
       if (context.signal.aborted) {
         throw new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
@@ -107,17 +123,16 @@ async function validatePlace(
     openCore: context.openCore,
     signal: context.signal,
   });
-  if (question.runId !== null && !verification.manifestFound && verification.findings.length === 0) {
-    throw new RivetError(
-      "RIVET_CLI_RUN_ID_UNKNOWN",
-      `'${destination.uri}' holds no manifest of run '${question.runId}'`,
-      {
-        where: `export '${place.unitName}'`,
-        cure: "A later run may have replaced it; list the runs with `rivet state runs`",
-      },
-    );
-  }
   return { exportName: place.unitName, uri: destination.uri, verification };
+}
+
+async function rememberedPartitions({ config, state }: ValidateContext, entry: Export): Promise<string[]> {
+  if (state === null) return [];
+  const stem = unitName(entry.name, "");
+  const others = new Set(config.exports.map(({ name }) => name));
+  const names = await state.exportNames(config.source.identity, stem);
+  const own = names.filter((name) => name.startsWith(stem) && !others.has(name));
+  return own.map((name) => name === unitName(entry.name, NULL_PARTITION) ? NULL_PARTITION : name.slice(stem.length));
 }
 
 /** How far back runs without files are passed over. */
@@ -128,7 +143,8 @@ async function findCommitted(context: ValidateContext, unitName: string, uri: st
   if (context.state === null) return null;
   const runs = await context.state.runs({ exportName: unitName, limit: RUNS_MAX });
   const ours = runs.filter((run) =>
-    run.status === "completed" && run.destinationUri === uri && run.key.source === context.config.source.identity
+    run.status === "completed" && run.mode !== REPAIR_MODE && run.destinationUri === uri &&
+    run.key.source === context.config.source.identity
   );
   const newer: string[] = [];
   for (const run of ours.sort((a, b) => a.startedAt < b.startedAt ? 1 : -1)) {
@@ -137,6 +153,13 @@ async function findCommitted(context: ValidateContext, unitName: string, uri: st
     if (files > 0) return { runId: run.runId, startedAt: run.startedAt, files, newer };
   }
   return null;
+}
+
+function unknownRun(entry: Export, runId: string): RivetError {
+  return new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `The destination holds no manifest of run '${runId}'`, {
+    where: `export '${entry.name}'`,
+    cure: "A later run may have replaced it; list the runs with `rivet state runs`",
+  });
 }
 
 /** 3 when anything is wrong, else 1 when anything could not be checked, else 0. */

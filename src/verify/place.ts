@@ -20,6 +20,8 @@ export interface PlaceQuestion {
   readonly prefix: string | null;
   /** Absolute folder of the config: a relative local prefix starts here. */
   readonly directory: string;
+  /** Partitions that were exported, by what `{partition}` was: they are looked for even where nothing lies. */
+  readonly partitions: readonly string[];
 }
 
 /** One unit of an export and where it lies. */
@@ -27,6 +29,8 @@ export interface Place {
   /** The export's name, or `<export>__<value>` for a partition. */
   readonly unitName: string;
   readonly partition: string | null;
+  /** False for a partition that is only remembered: nothing lies there. */
+  readonly isFound: boolean;
   /** Any partition of the export may lie there: `--prefix` does not say which. */
   readonly isFamily: boolean;
   readonly location: Exclude<ResolvedDestination, { kind: "stdout" }>;
@@ -53,20 +57,22 @@ export async function findPlaces(
   if (location.kind === "stdout") return [];
   const template = pathOf(location);
   if (question.prefix !== null || !template.includes(TOKEN)) {
-    return [{ unitName: entry.name, partition: null, isFamily: entry.partition !== null, location }];
+    return [{ unitName: entry.name, partition: null, isFound: true, isFamily: entry.partition !== null, location }];
   }
-  return await findPartitions(entry, location, template, open);
+  const found = await findPartitions(location, template, open);
+  return [...new Set([...found, ...question.partitions])].sort().map((partition) => ({
+    unitName: unitName(entry.name, partition),
+    partition,
+    isFound: found.has(partition),
+    isFamily: false,
+    location: withPath(location, template.replaceAll(TOKEN, partition)),
+  }));
 }
 
 const TOKEN = "{partition}";
 
 /** Lists what lies above the placeholder: every folder that fits it and holds something is a partition. */
-async function findPartitions(
-  entry: Export,
-  location: Place["location"],
-  template: string,
-  open: Open,
-): Promise<Place[]> {
+async function findPartitions(location: Place["location"], template: string, open: Open): Promise<Set<string>> {
   const rootLength = template.lastIndexOf("/", template.indexOf(TOKEN)) + 1;
   const [root, rest] = [template.slice(0, rootLength), template.slice(rootLength)];
   const pattern = new RegExp(`^${rest.replace(/\/$/, "").split(TOKEN).map(escape).join("([^/]+)")}/`);
@@ -76,12 +82,7 @@ async function findPartitions(
     const found = pattern.exec(key)?.slice(1) ?? [];
     if (found.length > 0 && found.every((label) => label === found[0])) labels.add(found[0]!);
   }
-  return [...labels].sort().map((partition) => ({
-    unitName: unitName(entry.name, partition),
-    partition,
-    isFamily: false,
-    location: withPath(location, template.replaceAll(TOKEN, partition)),
-  }));
+  return labels;
 }
 
 function escape(text: string): string {

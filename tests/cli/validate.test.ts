@@ -341,6 +341,9 @@ Deno.test("partitions are found where they lie, dates are filled in, and a share
     assert.deepEqual(damaged.report.exports.map((e) => e.verification.passed), [true, false]);
     const one = await scene.json("-e", "p", "--prefix", "parts/day=2026-01");
     assert.equal(one.code, 0, JSON.stringify(one.report));
+    await Deno.remove(join(scene.folder, "parts/day=2026-02"), { recursive: true });
+    const gone = await scene.json("-e", "p");
+    assert.deepEqual([gone.code, kindsOf(gone.report)], [3, ["manifest_required_but_absent"]]);
   });
 });
 
