@@ -6,10 +6,9 @@ import type { Destination, ResolvedDestination } from "../destination/mod.ts";
 import { type ErrorReport, RivetError, toErrorReport } from "../errors.ts";
 import { NULL_PARTITION, unitName } from "../plan/mod.ts";
 import type { Runtime } from "../runtime.ts";
-import type { State } from "../state/mod.ts";
+import { REPAIR_MODE, type State } from "../state/mod.ts";
 import { describeFinding, type Finding, severityOf } from "./finding.ts";
 import { findPlaces, type Place } from "./place.ts";
-import { REPAIR_MODE } from "./target.ts";
 import { type CommittedRun, type Depth, validatePrefix, type Verification } from "./validate.ts";
 
 export interface ValidateContext {
