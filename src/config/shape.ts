@@ -61,9 +61,11 @@ export const TuningShape = z.strictObject({
     "A longer value is refused before it is read; 0 is off. Default: 256.",
   ),
   chunk_max_statement_s: z.number().positive().optional().describe(
-    "MySQL and SQL Server: after a statement that took longer, the next chunks are smaller. Default: 2.",
+    "MySQL and SQL Server: after a statement that took longer, the next chunks are read in several shorter ones. Default: 2.",
   ),
-  chunk_min_rows: count(1).optional().describe("Chunks are not made smaller than this. Default: 1000."),
+  chunk_min_rows: count(1).optional().describe(
+    "A chunk is not read in statements of fewer rows than this. Default: 1000.",
+  ),
 });
 
 export const SourceShape = z.strictObject({

@@ -222,8 +222,8 @@ export async function walkKeys(
     const row = (await context.source.rows(limitOne(engine, select, offset)))[0];
     if (row === undefined) return cuts;
     const [stands, ...cut] = row.map((value) => value ?? "");
-    // More rows than one step share this key: look further, or the walk would stand still.
-    if (stands === "1") {
+    // More rows than one step share this key, or read as if they did: look further, or the walk would stand still.
+    if (stands === "1" || (from !== null && cut.every((value, i) => value === from[i]))) {
       offset *= 2;
       continue;
     }
