@@ -282,7 +282,7 @@ async function breakAt(mode: ExportMode, kind: FaultKind, at: number, then: "rep
   return faults.fired !== null;
 }
 
-for (const mode of MODES.filter(({ name }) => ["full", "chunked by range", "incremental"].includes(name))) {
+for (const mode of MODES.filter(({ name }) => ["chunked by range", "incremental"].includes(name))) {
   for (const kind of ["fail", "kill"] as const) {
     for (const then of ["repair", "run"] as const) {
       Deno.test(`${mode.name}: a repair survives a ${kind} at every effect, a ${then} follows`, async () => {
