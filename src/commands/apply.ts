@@ -81,10 +81,11 @@ async function readArtifactText(path: string): Promise<string | null> {
 }
 
 async function applyPlan(context: CommandContext, plan: PlanArtifact, path: string, flags: ApplyFlags): Promise<void> {
-  if (plan.config.redacted.length > 0) {
+  const secret = plan.config.redacted.find((key) => key.startsWith("source."));
+  if (secret !== undefined) {
     throw new RivetError(
       "RIVET_PLAN_ARTIFACT_NO_CREDENTIALS",
-      `The plan was made from the secret in \`${plan.config.redacted[0]}\`, which it does not hold`,
+      `The plan was made from the secret in \`${secret}\`, which it does not hold`,
       { where: path },
     );
   }
@@ -158,7 +159,8 @@ async function readPlanConfig(
       { where: path },
     );
   }
-  return config;
+  // A webhook whose URL stood in the config is not in the plan, and nobody is told.
+  return redacted.length > 0 ? { ...config, notifications: null } : config;
 }
 
 /** Relative paths and the state belong to the folder of the config; where that is gone, to the plan's. */

@@ -134,7 +134,8 @@ async function buildPlan(
   const nowMs = context.runtime.now();
   const { text, queryFiles, redacted } = config.seal();
   for (const key of redacted) {
-    context.terminal.err(`warning: the plan leaves out the secret in \`${key}\`; such a plan cannot be applied\n`);
+    const effect = key.startsWith("source.") ? "it cannot be applied" : "nobody will be notified";
+    context.terminal.err(`warning: a plan does not hold the secret in \`${key}\`: ${effect}\n`);
   }
   const exports: PlannedExport[] = [];
   for (const proposal of proposals) {

@@ -68,6 +68,7 @@ export interface AdmissionInput {
   readonly sealed: SealedTask;
   /** `export 'orders'`, for errors. */
   readonly where: string;
+  readonly configPath: string;
   readonly nowMs: number;
   readonly open: StoredRun | null;
   /** Completed runs of the export, newest first. */
@@ -76,12 +77,15 @@ export interface AdmissionInput {
 }
 
 /** Decides what applying a task does now. An interrupted run of the same plan is finished whatever its age. */
-export function admit({ sealed, where, nowMs, open, completed, cursor }: AdmissionInput): Admission {
+export function admit(input: AdmissionInput): Admission {
+  const { sealed, where, configPath, nowMs, open, completed, cursor } = input;
   if (open !== null) {
     if (planIdOf(open) === sealed.planId) return { kind: "as_planned" };
+    const { exportName } = open.key;
     throw new RivetError("RIVET_STATE_CHUNK_RUN_UNFINISHED", `Run '${open.runId}' was interrupted before this plan`, {
       where,
-      cure: `Finish it with \`rivet run -e ${open.key.exportName}\`, or give it up with \`rivet state reset-chunks\``,
+      cure: `Finish it with \`rivet run -c ${configPath} -e ${exportName}\`, or give it up with ` +
+        `\`rivet state reset-chunks -c ${configPath} -e ${exportName}\`; then apply the plan again`,
     });
   }
   if (sealed.window === null) {

@@ -23,7 +23,8 @@ export async function admitUnit(
     .filter((run) => run.status === "completed" && run.key.source === key.source);
   const cursor = await state.cursor(key);
   const where = `export '${unit.name}'`;
-  return admit({ sealed: unit.sealed, where, nowMs: context.runtime.now(), open, completed, cursor });
+  const { path: configPath } = context.config;
+  return admit({ sealed: unit.sealed, where, configPath, nowMs: context.runtime.now(), open, completed, cursor });
 }
 
 /** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */

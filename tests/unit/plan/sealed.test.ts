@@ -35,7 +35,14 @@ function run(runId: string, planId: string | null): StoredRun {
 const cursorAt = (value: string) => ({ value }) as CursorState;
 
 function decide(more: Partial<Parameters<typeof admit>[0]>, sealed: Partial<SealedTask> = {}) {
-  const nothing = { where: "export 't'", nowMs: CREATED, open: null, completed: [], cursor: null };
+  const nothing = {
+    where: "export 't'",
+    configPath: "rivet.yaml",
+    nowMs: CREATED,
+    open: null,
+    completed: [],
+    cursor: null,
+  };
   return admit({ ...nothing, sealed: { ...TASK, ...sealed }, ...more });
 }
 
