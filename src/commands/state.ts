@@ -1,20 +1,18 @@
-// `rivet state`: what is remembered about exports, and the few ways to change it by hand.
+// `rivet state`: what is remembered about exports, shown.
 
-import type { Command } from "@commander-js/extra-typings";
-import { RivetError } from "../errors.ts";
 import type { ExportKey, State } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
   formatTable,
-  openConfigState,
   parseCount,
   readConfigFile,
   readConfigState,
   selectExports,
   toJson,
 } from "./command.ts";
-import { addCopy, addVacuum } from "./state_keep.ts";
+import { addChanges } from "./state_change.ts";
+import { addCopy, addVacuum, type Parent } from "./state_keep.ts";
 
 export const addState: AddCommand = (program, context) => {
   const state = program.command("state").description("Show or reset what is remembered about exports");
@@ -23,12 +21,10 @@ export const addState: AddCommand = (program, context) => {
   addChunks(state, context);
   addRuns(state, context);
   addProgression(state, context);
-  addResets(state, context);
+  addChanges(state, context);
   addCopy(state, context);
   addVacuum(state, context);
 };
-
-type Parent = Command<[], Record<string, unknown>>;
 
 interface Flags {
   config: string;
@@ -40,23 +36,14 @@ async function withState<T>(
   context: CommandContext,
   flags: Flags,
   body: (state: State, keys: ExportKey[]) => Promise<T>,
-  open: typeof openConfigState = readConfigState,
 ): Promise<T> {
   const config = await readConfigFile(context, flags.config, {});
   const keys = selectExports(config, flags.export).map((entry) => ({
     exportName: entry.name,
     source: config.source.identity,
   }));
-  await using state = await open(context, config.directory);
+  await using state = await readConfigState(context, config.directory);
   return await body(state, keys);
-}
-
-function changeState<T>(
-  context: CommandContext,
-  flags: Flags,
-  body: (state: State, keys: ExportKey[]) => Promise<T>,
-): Promise<T> {
-  return withState(context, flags, body, openConfigState);
 }
 
 function addShow(parent: Parent, context: CommandContext): void {
@@ -65,6 +52,7 @@ function addShow(parent: Parent, context: CommandContext): void {
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  rivet state show -c rivet.yaml")
     .action((flags) =>
       withState(context, flags, async (state, keys) => {
         const rows = [];
@@ -92,6 +80,7 @@ function addFiles(parent: Parent, context: CommandContext): void {
     .option("-e, --export <name>", "only this export")
     .option("-l, --last <count>", "how many files", parseCount, 50)
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  rivet state files -c rivet.yaml -e orders -l 10")
     .action((flags) =>
       withState(context, flags, async (state) => {
         const rows = await state.files(
@@ -116,6 +105,7 @@ function addChunks(parent: Parent, context: CommandContext): void {
     .requiredOption("-c, --config <file>", "config file")
     .requiredOption("-e, --export <name>", "the export")
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  rivet state chunks -c rivet.yaml -e orders")
     .action((flags) =>
       withState(context, flags, async (state, keys) => {
         const run = await state.latestRun(keys[0]!);
@@ -162,6 +152,7 @@ function addRuns(parent: Parent, context: CommandContext): void {
     .option("--running", "only runs in progress")
     .option("-l, --last <count>", "how many runs", parseCount, 20)
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  rivet state runs -c rivet.yaml --running")
     .action((flags) =>
       withState(context, flags, async (state) => {
         const runs = await state.runs({
@@ -194,6 +185,7 @@ function addProgression(parent: Parent, context: CommandContext): void {
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
     .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  rivet state progression -c rivet.yaml")
     .action((flags) =>
       withState(context, flags, async (state) => {
         const rows = await state.progression(flags.export);
@@ -215,117 +207,4 @@ function addProgression(parent: Parent, context: CommandContext): void {
         ));
       })
     );
-}
-
-function addResets(parent: Parent, context: CommandContext): void {
-  parent.command("reset")
-    .description("forget an export's cursor: its next run starts over")
-    .requiredOption("-c, --config <file>", "config file")
-    .requiredOption("-e, --export <name>", "the export")
-    .action((flags) =>
-      changeState(context, flags, async (state, keys) => {
-        await refuseLiveRun(context, state, keys[0]!);
-        const was = await state.resetCursor(keys[0]!);
-        // An interrupted run would bring its window and its cursor back.
-        await state.resetChunks({ key: keys[0]!, exportName: keys[0]!.exportName });
-        context.terminal.out(
-          was ? `The cursor of '${flags.export}' is forgotten.\n` : `'${flags.export}' had no cursor.\n`,
-        );
-      })
-    );
-  parent.command("accept")
-    .description("keep an export's cursor after an intended edit of its query, destination or format")
-    .requiredOption("-c, --config <file>", "config file")
-    .requiredOption("-e, --export <name>", "the export")
-    .action((flags) => acceptCursor(context, flags));
-  parent.command("reset-chunks")
-    .description("give an interrupted run up: its next run starts over and removes what the old one left")
-    .requiredOption("-c, --config <file>", "config file")
-    .option("-e, --export <name>", "the export")
-    .option("--stuck-checkpoints, --failed", "all interrupted runs of this state")
-    .action((flags) => resetChunks(context, flags));
-  parent.command("finish-run")
-    .description("mark a dead run as interrupted")
-    .requiredOption("-c, --config <file>", "config file")
-    .requiredOption("--run-id <id>", "the run")
-    .action((flags) =>
-      changeState(context, flags, async (state) => {
-        const run = await state.run(flags.runId);
-        if (run === null) throw new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `There is no run '${flags.runId}'`);
-        if (run.status !== "in_progress") {
-          return context.terminal.out(`Run '${flags.runId}' is not in progress: it is ${run.status}.\n`);
-        }
-        await refuseLiveRun(context, state, run.key);
-        await state.endRun(flags.runId, "interrupted", true, null, null);
-        context.terminal.out(`Run '${flags.runId}' is marked interrupted; the next run of its export finishes it.\n`);
-      })
-    );
-}
-
-async function acceptCursor(context: CommandContext, flags: Flags): Promise<void> {
-  const config = await readConfigFile(context, flags.config, {});
-  const entry = selectExports(config, flags.export)[0]!;
-  const [{ describeCursor }, { openSource }] = await Promise.all([
-    import("../plan/mod.ts"),
-    import("../source/mod.ts"),
-  ]);
-  const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
-  await using source = await openSource(await config.source.resolveConnection(), limits);
-  const definition = await describeCursor(source, entry);
-  if (definition === null) {
-    throw new RivetError("RIVET_CLI_OPTION_UNSUPPORTED", `'${entry.name}' has no cursor: its mode is '${entry.mode}'`, {
-      cure: "Only an export with `mode: incremental` has a cursor to accept",
-    });
-  }
-  await using state = await openConfigState(context, config.directory);
-  const key = { exportName: entry.name, source: config.source.identity };
-  await refuseLiveRun(context, state, key);
-  const kept = await state.acceptCursor(key, definition);
-  context.terminal.out(
-    kept ? `The cursor of '${entry.name}' is kept for the config as it is now.\n` : `'${entry.name}' has no cursor.\n`,
-  );
-}
-
-/** An export and the partitions of it that have runs: each partition keeps a state of its own. */
-async function withPartitions(state: State, key: ExportKey): Promise<ExportKey[]> {
-  const runs = await state.runs({ limit: 100_000 });
-  const parts = runs.filter((run) => run.status !== "completed").map((run) => run.key)
-    .filter((other) => other.source === key.source && other.exportName.startsWith(`${key.exportName}__`));
-  return [key, ...new Map(parts.map((part) => [part.exportName, part])).values()];
-}
-
-/** What a live process works on is not changed under it. */
-async function refuseLiveRun(context: CommandContext, state: State, key: ExportKey): Promise<void> {
-  const { isDead, processStart } = await import("./process.ts");
-  const { runtime } = context;
-  const holder = {
-    host: runtime.hostname,
-    pid: runtime.pid,
-    processStart: processStart(runtime.pid),
-    token: crypto.randomUUID(),
-    runId: null,
-  };
-  const taken = await state.takeLease(key, holder, 10_000, (other) => isDead(other, runtime));
-  if (taken.kind === "taken") return await state.releaseLease(taken.lease);
-  throw new RivetError(
-    "RIVET_STATE_RUN_IN_PROGRESS",
-    `process ${taken.holder.pid} on ${taken.holder.host} runs this export`,
-    {
-      where: `export '${key.exportName}'`,
-    },
-  );
-}
-
-async function resetChunks(context: CommandContext, flags: Flags & { failed?: true | undefined }): Promise<void> {
-  if ((flags.export === undefined) === (flags.failed === undefined)) {
-    throw new RivetError("RIVET_CLI_VALUE_INVALID", "Give either `--export` or `--stuck-checkpoints`");
-  }
-  await changeState(context, flags, async (state, declared) => {
-    const keys = flags.failed ? declared : await withPartitions(state, declared[0]!);
-    for (const key of keys) await refuseLiveRun(context, state, key);
-    const given: string[] = [];
-    if (flags.failed) given.push(...await state.resetChunks({ stuck: true }));
-    else for (const key of keys) given.push(...await state.resetChunks({ key, exportName: key.exportName }));
-    context.terminal.out(given.length === 0 ? "No interrupted run.\n" : `Given up: ${given.join(", ")}\n`);
-  });
 }

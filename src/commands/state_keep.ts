@@ -3,7 +3,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { type CommandContext, openConfigState, parseCount, readConfigFile, toJson } from "./command.ts";
 
-type Parent = Command<[], Record<string, unknown>>;
+export type Parent = Command<[], Record<string, unknown>>;
 
 const KEEP_DAYS_DEFAULT = 90;
 

@@ -1,18 +1,21 @@
-// The program in this process: arguments in, exit code and what it printed out. For what needs no process of its own.
+// The program in this process: its arguments in, what it prints and its exit code out. For commands that need no process of their own.
 
 import { buildProgram } from "../../src/commands/mod.ts";
 import { systemRuntime } from "../../src/runtime.ts";
 import type { CliResult } from "./cli.ts";
 
-/** Runs a command with these variables in front of the real ones. */
 export async function runProgram(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
-  let stdout = "";
-  let stderr = "";
-  const run = buildProgram({
-    terminal: { out: (text) => stdout += text, err: (text) => stderr += text, isTerminal: false, columns: () => 120 },
-    runtime: { ...systemRuntime(), env: (name) => env[name] ?? Deno.env.get(name) },
+  const system = systemRuntime();
+  const written = { out: "", err: "" };
+  const code = await buildProgram({
+    terminal: {
+      out: (text) => void (written.out += text),
+      err: (text) => void (written.err += text),
+      isTerminal: false,
+      columns: () => 100,
+    },
+    runtime: { ...system, env: (name) => env[name] ?? system.env(name) },
     signal: new AbortController().signal,
-  });
-  const code = await run(args);
-  return { code, stdout, stderr };
+  })(args);
+  return { code, stdout: written.out, stderr: written.err };
 }
