@@ -168,7 +168,9 @@ export class FakeDatabase implements Disposable {
     const notNull = columns.map((c) => primary.includes(c.name) ? { ...c, notNull: true } : c);
     const id = ++this.#objects;
     const list = notNull.map((c) =>
-      `${quote(c.name)}${isText(c.type) ? " COLLATE NOCASE" : ""}${c.notNull ? " NOT NULL" : ""}`
+      `${quote(c.name)}${isText(c.type) || /^uniqueidentifier/i.test(c.type) ? " COLLATE NOCASE" : ""}${
+        c.notNull ? " NOT NULL" : ""
+      }`
     );
     const key = primary.length === 0 ? "" : `, UNIQUE (${primary.map(quote).join(", ")})`;
     this.#admin.exec(`CREATE TABLE ${quote(schema)}.${quote(table)} (${list.join(", ")}${key})`);
