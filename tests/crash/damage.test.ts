@@ -189,6 +189,25 @@ for (const [name, sql] of Object.entries(ARRIVALS)) {
   }
 }
 
+for (
+  const [mode, cut] of Object.entries({
+    range: "chunk_column: id",
+    key: "chunk_by_key: id",
+    dense: "chunk_column: id\nchunk_dense: true",
+  })
+) {
+  Deno.test(`rows that arrive in an empty table after a kill are exported by the resume (${mode})`, async () => {
+    await using folder = await temporaryFolder(inMemory());
+    fill(folder.path);
+    change(folder.path, "CREATE TABLE kept AS SELECT * FROM t; DELETE FROM t");
+    const configPath = await writeConfig(folder.path, RANGE.replace("chunk_column: id", cut));
+    await killAfter(configPath, 1);
+    assert.equal((await storedRuns(folder.path)).length, 1);
+    change(folder.path, "INSERT INTO t SELECT * FROM kept");
+    await assertExact(folder.path, configPath);
+  });
+}
+
 Deno.test("a chunk marked done by hand is read", async () => {
   await withKilledRun(1, async (folder, configPath) => {
     using state = new DatabaseSync(join(folder, ".rivet_state.db"));

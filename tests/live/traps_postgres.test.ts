@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { parquetMetadataAsync } from "hyparquet";
 import { RivetError } from "../../src/errors.ts";
+import { runCli } from "../support/cli.ts";
 import { runEngine } from "../support/engine.ts";
-import { join } from "../support/files.ts";
+import { join, walk } from "../support/files.ts";
 import { envOf, withLiveExport, writeConfig } from "../support/live_postgres.ts";
 import { openPostgresServer, type TestDatabase } from "../support/postgres.ts";
 import { findUntracked, readManifestFile, readThroughAllManifests, readThroughManifest } from "../support/reader.ts";
@@ -276,3 +277,53 @@ live(
     assert.deepEqual(await findUntracked(out), []);
   },
 );
+
+live("no piece of a password reaches state, files or output, whatever characters it has", async (db, folder) => {
+  const role = `secret_${crypto.randomUUID().replaceAll("-", "")}`;
+  const pieces = ["Kw7zq", "Xv3jm", "Bn9tr", "Gh5yp"];
+  const password = pieces.join("?#@");
+  await db.run(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'; CREATE TABLE t (id int PRIMARY KEY);
+    INSERT INTO t SELECT generate_series(1, 50); GRANT SELECT ON t TO ${role}`);
+  try {
+    const { host, port, database } = db.connection;
+    const encoded = encodeURIComponent(password);
+    const sources: Record<string, string> = {
+      encoded: `{type: postgres, url: "postgres://${role}:${encoded}@${host}:${port}/${database}"}`,
+      fields:
+        `{type: postgres, host: ${host}, port: ${port}, database: ${database}, user: ${role}, password: "${password}"}`,
+      refused: `{type: postgres, url: "postgres://${role}:${encoded}wrong@${host}:${port}/${database}"}`,
+      raw: `{type: postgres, url: "postgres://${role}:${password}@${host}:${port}/${database}"}`,
+    };
+    let said = "";
+    for (const [name, source] of Object.entries(sources)) {
+      const config = `source: ${source}
+exports:
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 10, format: csv, destination: {type: local, path: out/${name}}}
+  - {name: gone, table: not_there, mode: full, format: csv, destination: {type: local, path: out/${name}}}
+`;
+      await Deno.writeTextFile(join(folder, "rivet.yaml"), config);
+      for (
+        const args of [["plan"], ["run"], ["run", "--json"], ["doctor"], ["check"], ["state", "runs"], [
+          "journal",
+          "-e",
+          "t",
+        ]]
+      ) {
+        const { stdout, stderr } = await runCli([...args, "-c", "rivet.yaml"], { cwd: folder });
+        said += stdout + stderr;
+      }
+      await Deno.remove(join(folder, "rivet.yaml"));
+    }
+    assert.match(said, /password authentication failed/);
+    const places: [string, string][] = [["the output", said]];
+    for await (const path of walk(folder)) {
+      places.push([path, new TextDecoder("latin1").decode(await Deno.readFile(path))]);
+    }
+    assert.ok(places.some(([path]) => path.endsWith(".rivet_state.db")), places.map(([path]) => path).join("\n"));
+    for (const [path, text] of places) {
+      for (const piece of pieces) assert.ok(!text.includes(piece), `${piece} in ${path}`);
+    }
+  } finally {
+    await db.run(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});
