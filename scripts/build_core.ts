@@ -135,7 +135,8 @@ async function build(toolchain: Toolchain): Promise<Uint8Array<ArrayBuffer>> {
     env: { ...toolchain.env, CARGO_ENCODED_RUSTFLAGS: await rustFlags() },
   }).spawn().status;
   if (!success) throw new BuildError("The build failed");
-  return await Deno.readFile(`${CRATE}/target/${TARGET}/release/rivet_core.wasm`);
+  const target = Deno.env.get("CARGO_TARGET_DIR") ?? `${CRATE}/target`;
+  return await Deno.readFile(`${target}/${TARGET}/release/rivet_core.wasm`);
 }
 
 async function buildAndNote(): Promise<void> {

@@ -21,11 +21,12 @@ use crate::error::{BUILDER, CoreError, Result};
 use crate::output::Output;
 use crate::spec::Codec;
 
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
-const PAGE_BYTES_MIN: usize = 64 * 1024;
+/// A page is compressed at once: what fits the processor's cache together with zstd's tables costs least, and compresses no worse.
+const PAGE_BYTES: usize = 64 * 1024;
 const PAGE_ROWS_MAX: usize = 128 * 1024;
 const DICTIONARY_BYTES_MAX: usize = 512 * 1024;
-const WRITE_BATCH_ROWS: usize = 8 * 1024;
+/// Pages end between these batches only.
+const WRITE_BATCH_ROWS: usize = 1024;
 const STATISTICS_BYTES_MAX: usize = 64;
 /// How many values of the first batch decide whether a column gets a dictionary.
 const SAMPLE_ROWS: usize = 4096;
@@ -228,12 +229,10 @@ impl ParquetFiles {
     }
 
     fn make_properties(&self, first: Option<&[ArrayRef]>) -> Result<WriterProperties> {
-        let columns = self.descriptor.num_columns().max(1);
-        let page_bytes = (self.options.row_group_bytes / (4 * columns)).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
         let mut builder = WriterProperties::builder()
             .set_created_by(self.options.created_by.clone())
             .set_compression(to_compression(self.options.codec, self.options.level)?)
-            .set_data_page_size_limit(page_bytes)
+            .set_data_page_size_limit(PAGE_BYTES)
             .set_data_page_row_count_limit(PAGE_ROWS_MAX)
             .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
             .set_dictionary_enabled(false)

@@ -27,7 +27,7 @@ export {
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 export { type DestinationNeeds, destinationNeeds } from "./needs.ts";
 export { toRunTag } from "./local.ts";
-export { checkWritable, openDestination, withCredentials } from "./open.ts";
+export { checkWritable, loadDestination, openDestination, withCredentials } from "./open.ts";
 export { keepFolders, placeToProbe, PROBE_PREFIX, probeDestination } from "./probe.ts";
 export type { OpenOptions } from "./options.ts";
 export {

@@ -7,6 +7,25 @@ import type { OpenOptions } from "./options.ts";
 import { checkLocation, type ResolvedDestination } from "./resolved.ts";
 import { openStdout } from "./stdout.ts";
 
+/** Loads a store's client, so that opening it takes no longer than reading its credentials. */
+export async function loadDestination(kind: ResolvedDestination["kind"]): Promise<void> {
+  switch (kind) {
+    case "stdout":
+    case "local":
+      return;
+    case "s3":
+      return void await import("./s3.ts");
+    case "gcs":
+      return void await import("./gcs.ts");
+    case "azure":
+      return void await import("./azure.ts");
+    default: {
+      const never: never = kind;
+      return never;
+    }
+  }
+}
+
 /** Opens a destination. Does no I/O before the first call, but to read the credentials a location only refers to. */
 export async function openDestination(resolved: ResolvedDestination, options: OpenOptions = {}): Promise<Destination> {
   checkLocation(resolved);

@@ -2,7 +2,7 @@
 
 import { RivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
-import { resolveDestination, writtenDestination } from "../destination/mod.ts";
+import { type ResolvedDestination, resolveDestination, writtenDestination } from "../destination/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import {
   clockExpression,
@@ -74,6 +74,12 @@ export interface StoredPlan {
   readonly planId?: string | null;
 }
 
+/** Where a unit's files go when `{date}` stands for this day. */
+export function resolvePlace(unit: Unit, date: string, runtime: Pick<Runtime, "env">): ResolvedDestination {
+  const { destination, name } = unit.entry;
+  return resolveDestination(destination, { date, export: name, table: name, partition: unit.partition }, runtime);
+}
+
 /**
  * Plans one unit. `beforePicture` must be called before the source's picture is taken; `build` after it.
  * With `progress.run`, the window and filters are those of the interrupted run and `slices` is left empty for the caller to fill.
@@ -101,12 +107,7 @@ export async function buildTask(
   const date = stored === null
     ? unit.sealed?.date ?? dayOf(context.runtime.now())
     : stored.date ?? dayOf(Date.parse(progress.run!.startedAt));
-  const destination = await resolveDestination(entry.destination, {
-    date,
-    export: entry.name,
-    table: entry.name,
-    partition: unit.partition,
-  }, context.runtime);
+  const destination = resolvePlace(unit, date, context.runtime);
   const definition = buildDefinition(entry, unit.name, columns, destinationWritten);
   if (unit.sealed !== undefined) checkSettings(unit.sealed, definition, where);
   if (progress.run !== null) checkSamePlan(progress.run, definition, config.path, progress.purpose ?? "resume");
@@ -150,7 +151,8 @@ export async function buildTask(
   };
 }
 
-function dayOf(nowMs: number): string {
+/** The UTC day of a moment, as `YYYY-MM-DD`. */
+export function dayOf(nowMs: number): string {
   return new Date(nowMs).toISOString().slice(0, 10);
 }
 

@@ -7,7 +7,7 @@ import type { EventSink } from "../report/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SessionLimits, Source, SourceConnection } from "../source/mod.ts";
 import type { Holder, State } from "../state/mod.ts";
-import type { OpenLane } from "./lane.ts";
+import type { OpenLane, WarmLane } from "./lane.ts";
 
 export interface RunOptions {
   readonly validate: boolean;
@@ -33,11 +33,14 @@ export interface RunContext {
   readonly events: EventSink;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
-  readonly core: WebAssembly.Module;
+  /** Compiles the core, or hands out what a warm lane has compiled meanwhile. */
+  readonly core: () => Promise<WebAssembly.Module>;
   readonly leaseTtlMs: number;
   readonly openSource: (connection: SourceConnection, limits: SessionLimits) => Promise<Source>;
   readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
   readonly openLane: OpenLane;
+  /** Absent where lanes need no time to load. */
+  readonly warmLane?: WarmLane;
   /** Opens a state that forgets everything, for destinations that cannot keep a promise. */
   readonly openMemoryState: () => Promise<State>;
   readonly isDead: (holder: Holder) => boolean;

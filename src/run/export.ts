@@ -9,8 +9,10 @@ import {
   buildTask,
   checkBounds,
   checkRules,
+  dayOf,
   fromSliceIntents,
   lanesFor,
+  resolvePlace,
   type Slice,
   type StoredPlan,
   type Task,
@@ -130,6 +132,23 @@ export function interrupted(unit: Unit): RivetError {
   });
 }
 
+/** The planning connection, and what lanes need to make theirs. */
+interface Dialled {
+  readonly connection: SourceConnection;
+  readonly source: Source;
+}
+
+/** Lets the first lane load its code while its export is planned. What is wrong with either end is for the planning to tell. */
+async function warmLane(context: RunContext, unit: Unit): Promise<Disposable | null> {
+  if (context.warmLane === undefined) return null;
+  try {
+    const connection = await context.config.source.resolveConnection();
+    return context.warmLane(connection, resolvePlace(unit, dayOf(context.runtime.now()), context.runtime));
+  } catch {
+    return null;
+  }
+}
+
 async function runWithLease(
   context: RunContext,
   unit: Unit,
@@ -143,9 +162,24 @@ async function runWithLease(
   const state = memory ?? context.state;
   recorder.useState(state);
   const key: ExportKey = { exportName: unit.name, source: context.config.source.identity };
+  using _warm = await warmLane(context, unit);
+  const dial = async (): Promise<Dialled> => {
+    const connection = await context.config.source.resolveConnection();
+    return { connection, source: await context.openSource(connection, limitsOf(unit)) };
+  };
+  await using unused = new AsyncDisposableStack();
   // A plan artifact was made from a source that answered, and its unit is admitted by what the state holds.
-  if (memory === null && unit.sealed === undefined && !await context.hasState()) {
-    await retryPlanning(context, unit, recorder, context.signal, () => rehearse(context, unit, key));
+  const isFirst = memory === null && unit.sealed === undefined && !await context.hasState();
+  let rehearsed: Dialled | null = null;
+  if (isFirst) {
+    rehearsed = await retryPlanning(
+      context,
+      unit,
+      recorder,
+      context.signal,
+      () => rehearseOn(dial, context, unit, key),
+    );
+    unused.defer(async () => await rehearsed?.source[Symbol.asyncDispose]());
   }
   const { runtime } = context;
   const newRunId = makeRunId(unit.name, runtime.now(), runtime.pid);
@@ -165,8 +199,9 @@ async function runWithLease(
   });
   const signal = AbortSignal.any([context.signal, kept.lost]);
   const attempt = async () => {
-    const connection = await context.config.source.resolveConnection();
-    await using source = await context.openSource(connection, limitsOf(unit));
+    const { connection, source } = rehearsed ?? await dial();
+    rehearsed = null;
+    await using _source = source;
     const { lease } = kept;
     const openDestination = async (resolved: ResolvedDestination) =>
       whileHeld(await context.openDestination(resolved), state, lease, context.leaseTtlMs);
@@ -191,14 +226,31 @@ export function limitsOf(unit: Pick<Unit, "entry">) {
   return { statementTimeoutS, lockTimeoutS, connectTimeoutMs: 10_000 };
 }
 
+/** Rehearses on a connection that the run then goes on with. */
+async function rehearseOn(
+  dial: () => Promise<Dialled>,
+  context: RunContext,
+  unit: Unit,
+  key: ExportKey,
+): Promise<Dialled> {
+  const dialled = await dial();
+  try {
+    await rehearse(context, unit, key, dialled.source);
+    return dialled;
+  } catch (error) {
+    await dialled.source[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 /** Retries what fails before the first slice; once slices run, each has its own attempts. */
-async function retryPlanning(
+async function retryPlanning<T>(
   context: RunContext,
   unit: Unit,
   recorder: RunRecorder,
   signal: AbortSignal,
-  attemptOnce: () => Promise<void>,
-): Promise<void> {
+  attemptOnce: () => Promise<T>,
+): Promise<T> {
   const { tuning } = unit.entry;
   const max = attemptsMax(tuning, null);
   for (let attempt = 1;; attempt++) {

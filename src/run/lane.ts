@@ -3,7 +3,7 @@
 import { fromWireError, RivetError, type WireError } from "../errors.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
-import type { Consistency, SessionLimits, SourceConnection } from "../source/mod.ts";
+import type { Consistency, Engine, SessionLimits, SourceConnection } from "../source/mod.ts";
 import type { SliceProgress, SliceRequest, SliceResult } from "./slice.ts";
 
 export interface LaneSpec {
@@ -42,6 +42,8 @@ export interface LaneHost {
 export type OpenLane = (spec: LaneSpec, host: LaneHost) => Promise<Lane>;
 
 export type ToLane =
+  /** Not answered: what could not be loaded is told when the lane is opened. */
+  | { readonly kind: "load"; readonly engine: Engine; readonly store: ResolvedDestination["kind"] }
   | { readonly kind: "open"; readonly spec: LaneSpec }
   | { readonly kind: "rows"; readonly sql: string }
   | { readonly kind: "run"; readonly request: SliceRequest }
@@ -96,24 +98,34 @@ function parentFolder(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 
-/** Opens a lane in a Worker of its own. */
-export async function openWorkerLane(spec: LaneSpec, host: LaneHost): Promise<Lane> {
-  const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), {
-    type: "module",
-    name: "rivet-lane",
-    deno: { permissions: lanePermissions(spec.source, spec.destination) },
-  } as WorkerOptions);
-  const lane = new WorkerLane(worker, host);
-  try {
-    const answer = await lane.ask({ kind: "open", spec });
-    if (answer.kind !== "opened") throw strangeAnswer(answer);
-    lane.joined = answer.joined;
-    lane.consistency = answer.consistency;
-  } catch (error) {
-    worker.terminate();
-    throw error;
-  }
-  return lane;
+/** Lets a lane load its code before its plan is made. What nobody took when this is disposed of is ended. */
+export type WarmLane = (source: SourceConnection, destination: ResolvedDestination) => Disposable;
+
+/** Lanes in Workers of their own. One that was warmed goes to the first that asks for exactly its rights. */
+export function workerLanes(): { readonly openLane: OpenLane; readonly warmLane: WarmLane } {
+  const warm = new Map<string, WorkerLane>();
+  const keyOf = (rights: Deno.PermissionOptionsObject) => JSON.stringify(rights);
+  return {
+    async openLane(spec, host) {
+      const rights = lanePermissions(spec.source, spec.destination);
+      const lane = warm.get(keyOf(rights)) ?? new WorkerLane(rights);
+      warm.delete(keyOf(rights));
+      return await lane.open(spec, host);
+    },
+    warmLane(source, destination) {
+      const rights = lanePermissions(source, destination);
+      const lane = new WorkerLane(rights);
+      lane.load(source.engine, destination.kind);
+      warm.set(keyOf(rights), lane);
+      return {
+        [Symbol.dispose]() {
+          if (warm.get(keyOf(rights)) !== lane) return;
+          warm.delete(keyOf(rights));
+          lane.end();
+        },
+      };
+    },
+  };
 }
 
 class WorkerLane implements Lane {
@@ -123,13 +135,43 @@ class WorkerLane implements Lane {
   #onProgress: (progress: SliceProgress) => void = () => {};
   #dead: RivetError | null = null;
 
-  constructor(private readonly worker: Worker, private readonly host: LaneHost) {
-    worker.onmessage = (event: MessageEvent<FromLane>) => this.#receive(event.data);
-    worker.onerror = (event) => {
+  #host: LaneHost | null = null;
+  private readonly worker: Worker;
+
+  constructor(rights: Deno.PermissionOptionsObject) {
+    this.worker = new Worker(new URL("./lane_worker.ts", import.meta.url), {
+      type: "module",
+      name: "rivet-lane",
+      deno: { permissions: rights },
+    } as WorkerOptions);
+    this.worker.onmessage = (event: MessageEvent<FromLane>) => this.#receive(event.data);
+    this.worker.onerror = (event) => {
       event.preventDefault();
       this.#dead = new RivetError("RIVET_RUN_UNITS_FAILED", `A lane died: ${event.message}`, { retry: "reconnect" });
       this.#pending?.reject(this.#dead);
     };
+  }
+
+  load(engine: Engine, store: ResolvedDestination["kind"]): void {
+    this.worker.postMessage({ kind: "load", engine, store } satisfies ToLane);
+  }
+
+  async open(spec: LaneSpec, host: LaneHost): Promise<Lane> {
+    this.#host = host;
+    try {
+      const answer = await this.ask({ kind: "open", spec });
+      if (answer.kind !== "opened") throw strangeAnswer(answer);
+      this.joined = answer.joined;
+      this.consistency = answer.consistency;
+      return this;
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  end(): void {
+    this.worker.terminate();
   }
 
   /** Sends one request and waits for its answer; only one is under way at a time. */
@@ -149,7 +191,7 @@ class WorkerLane implements Lane {
   #receive(message: FromLane): void {
     if (message.kind === "progress") this.#onProgress(message.progress);
     else if (message.kind === "refresh") {
-      this.host.refreshDestination().then(
+      this.#host?.refreshDestination().then(
         (destination) => this.worker.postMessage({ kind: "credentials", destination } satisfies ToLane),
         (error) => this.#pending?.reject(error),
       );
@@ -211,7 +253,7 @@ class WorkerLane implements Lane {
       await this.ask({ kind: "close" }).catch(() => {});
       clearTimeout(patience);
     }
-    this.worker.terminate();
+    this.end();
   }
 }
 

@@ -2,10 +2,10 @@
 
 import "./environment_shim.ts";
 import { invariant, toWireError } from "../errors.ts";
-import { type Core, openCore } from "../core/mod.ts";
-import { type Destination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
+import { compileCore, type Core, openCore } from "../core/mod.ts";
+import { type Destination, loadDestination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
-import { type Consistency, openSource, type Source } from "../source/mod.ts";
+import { type Consistency, loadSource, openSource, type Source } from "../source/mod.ts";
 import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
 import { compareKeys, observeSlice } from "./observe.ts";
 import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
@@ -97,6 +97,9 @@ async function close(): Promise<void> {
 
 async function answer(message: ToLane): Promise<void> {
   switch (message.kind) {
+    case "load":
+      await Promise.allSettled([compileCore(), loadSource(message.engine), loadDestination(message.store)]);
+      return;
     case "open":
       return scope.postMessage({ kind: "opened", ...await open(message.spec) });
     case "rows":

@@ -10,7 +10,7 @@ import { RunRecorder, summaryExitCode } from "./recorder.ts";
 
 export type { RunContext, RunOptions } from "./context.ts";
 export { makeRunId } from "./export.ts";
-export { type Lane, type LaneHost, lanePermissions, type LaneSpec, type OpenLane, openWorkerLane } from "./lane.ts";
+export { type Lane, type LaneHost, lanePermissions, type LaneSpec, type OpenLane, workerLanes } from "./lane.ts";
 export { compareKeys, observeSlice, type ObserveTools } from "./observe.ts";
 export { LEASE_TTL_MS_DEFAULT } from "./lease.ts";
 export { compareSliceKeys, type RereadContext, rereadSlices } from "./reread.ts";

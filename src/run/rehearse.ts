@@ -2,16 +2,14 @@
 
 import { checkWritable } from "../destination/mod.ts";
 import { askBeforePicture, buildTask, type Unit } from "../plan/mod.ts";
+import type { Source } from "../source/mod.ts";
 import type { ExportKey } from "../state/mod.ts";
 import { refuseFreshRun } from "./admission.ts";
 import type { RunContext } from "./context.ts";
-import { limitsOf } from "./export.ts";
 import { checkQualityColumns } from "./quality.ts";
 
-/** Connects, plans and looks at the destination; reads the catalog and bounds, never rows, and writes nothing. */
-export async function rehearse(context: RunContext, unit: Unit, key: ExportKey): Promise<void> {
-  const connection = await context.config.source.resolveConnection();
-  await using source = await context.openSource(connection, limitsOf(unit));
+/** Plans and looks at the destination; reads the catalog and bounds, never rows, and writes nothing. */
+export async function rehearse(context: RunContext, unit: Unit, key: ExportKey, source: Source): Promise<void> {
   const before = await askBeforePicture(source, unit.entry);
   const { config, runtime, version, options: { strict } } = context;
   const task = await buildTask(

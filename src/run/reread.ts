@@ -118,7 +118,7 @@ class ReadingLane implements AsyncDisposable {
       limits: limitsOf({ entry: task.export }),
       destination: this.withDestination ? await refreshDestination() : null,
       snapshot: token,
-      core: this.context.core,
+      core: await this.context.core(),
     }, { refreshDestination });
   }
 

@@ -183,7 +183,7 @@ class LaneHolder implements AsyncDisposable {
       limits: limitsOf({ entry: task.export }),
       destination: await refreshDestination(),
       snapshot: picture.token,
-      core: context.core,
+      core: await context.core(),
     }, { refreshDestination }).catch((error) => {
       throw picture.token === null ? error : describeJoin(toRivetError(error));
     });

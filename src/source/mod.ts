@@ -40,4 +40,4 @@ export { type Access, explainAccess } from "./explain.ts";
 export { type Mark, readMark, writtenAround, writtenBefore } from "./mark.ts";
 export { type ListedColumn, type ListedTable, type Listing, listTables } from "./listing.ts";
 export { findMissingRight, type MissingRight, readClockMs, readConnectionsMax } from "./health.ts";
-export { openSource, readsInOneStatement, sharesForAMoment } from "./open.ts";
+export { loadSource, openSource, readsInOneStatement, sharesForAMoment } from "./open.ts";

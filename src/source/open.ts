@@ -2,6 +2,24 @@
 
 import type { Engine, SessionLimits, Source, SourceConnection } from "./source.ts";
 
+/** Loads an engine's driver, so that opening it takes no longer than its connection. */
+export function loadSource(engine: Engine) {
+  switch (engine) {
+    case "postgres":
+      return import("./postgres/mod.ts");
+    case "mysql":
+      return import("./mysql/mod.ts");
+    case "mssql":
+      return import("./mssql/mod.ts");
+    case "sqlite":
+      return import("./sqlite/mod.ts");
+    default: {
+      const never: never = engine;
+      return never;
+    }
+  }
+}
+
 export async function openSource(connection: SourceConnection, limits: SessionLimits): Promise<Source> {
   switch (connection.engine) {
     case "postgres":

@@ -64,7 +64,12 @@ Deno.test("Ctrl-C ends the run with exit 2 and the command that finishes it", as
   );
   const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
   const stderr = new Response(child.stderr).text();
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // The first chunk is recorded for sure once the second one's file is there.
+  const parts = async () =>
+    (await listNames(join(folder.path, "out")).catch(() => [])).filter((n) => n.endsWith(".parquet"));
+  while ((await parts()).length < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   child.kill("SIGINT");
   const { code } = await child.status;
   const text = await stderr;

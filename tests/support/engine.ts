@@ -121,7 +121,7 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
     hasState: () => Promise.resolve(true),
     events: given.onEvent ?? (() => {}),
     signal: given.signal ?? new AbortController().signal,
-    core: await compileCore(),
+    core: compileCore,
     leaseTtlMs: 60_000,
     openSource: openFaultySource,
     openDestination: openFaultyDestination,
