@@ -69,6 +69,8 @@ export interface AdmissionInput {
   /** `export 'orders'`, for errors. */
   readonly where: string;
   readonly configPath: string;
+  /** The export as the config names it. */
+  readonly exportName: string;
   readonly nowMs: number;
   readonly open: StoredRun | null;
   /** Completed runs of the export, newest first. */
@@ -78,10 +80,9 @@ export interface AdmissionInput {
 
 /** Decides what applying a task does now. An interrupted run of the same plan is finished whatever its age. */
 export function admit(input: AdmissionInput): Admission {
-  const { sealed, where, configPath, nowMs, open, completed, cursor } = input;
+  const { sealed, where, configPath, exportName, nowMs, open, completed, cursor } = input;
   if (open !== null) {
     if (planIdOf(open) === sealed.planId) return { kind: "as_planned" };
-    const { exportName } = open.key;
     throw new RivetError("RIVET_STATE_CHUNK_RUN_UNFINISHED", `Run '${open.runId}' was interrupted before this plan`, {
       where,
       cure: `Finish it with \`rivet run -c ${configPath} -e ${exportName}\`, or give it up with ` +

@@ -23,8 +23,16 @@ export async function admitUnit(
     .filter((run) => run.status === "completed" && run.key.source === key.source);
   const cursor = await state.cursor(key);
   const where = `export '${unit.name}'`;
-  const { path: configPath } = context.config;
-  return admit({ sealed: unit.sealed, where, configPath, nowMs: context.runtime.now(), open, completed, cursor });
+  return admit({
+    sealed: unit.sealed,
+    where,
+    configPath: context.config.path,
+    exportName: unit.entry.name,
+    nowMs: context.runtime.now(),
+    open,
+    completed,
+    cursor,
+  });
 }
 
 /** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */

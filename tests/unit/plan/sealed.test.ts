@@ -38,6 +38,7 @@ function decide(more: Partial<Parameters<typeof admit>[0]>, sealed: Partial<Seal
   const nothing = {
     where: "export 't'",
     configPath: "rivet.yaml",
+    exportName: "t",
     nowMs: CREATED,
     open: null,
     completed: [],
