@@ -10,6 +10,7 @@ import type { Unit } from "./build.ts";
 import { countSlices, firstSlices } from "./layout.ts";
 import type { CursorQuality, History, OrderInput, Recommendation } from "./order.ts";
 import type { Proposal } from "./propose.ts";
+import { findRules } from "./rules.ts";
 import { columnNames, type SealedTask, settingsFingerprint } from "./sealed.ts";
 import type { Strategy, Task } from "./task.ts";
 
@@ -153,8 +154,9 @@ function snakeKeys(settings: object): Record<string, unknown> {
   );
 }
 
-function warningsOf({ diagnosis, planned, unfinished }: Proposal): string[] {
+function warningsOf({ entry, diagnosis, planned, unfinished }: Proposal): string[] {
   return [
+    ...findRules(entry).map(({ name, message }) => `[${name}] ${message}`),
     ...diagnosis.advice.warnings.map(({ message }) => message),
     ...planned.flatMap(({ task }) => task.warnings),
     ...unfinished.map((runId) =>
