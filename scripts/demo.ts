@@ -59,7 +59,7 @@ async function makeShop(): Promise<void> {
   const { size } = await Deno.stat(DATABASE);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   printStep(1, "A shop on SQLite and a config", `demo/shop.db, ${formatBytes(size)}, made in ${seconds} s`);
-  for (const line of CONFIG.split("\n").slice(1, 10)) print(`    ${line}`);
+  for (const line of CONFIG.split("\n").slice(1, 11)) print(`    ${line}`);
   print(dim("    …  demo/rivet.yaml"));
 }
 

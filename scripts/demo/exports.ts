@@ -95,6 +95,7 @@ export const CONFIG = `# A shop on SQLite, exported to files. Every relative pat
 source:
   type: sqlite
   path: shop.db
+  environment: local # nobody else works here, so nothing waits
 
 exports:
   - name: orders

@@ -103,6 +103,9 @@ export function translateLogin(error: ServerError, where: string): RivetError {
     cause: error,
     ...(busy ? { retry: "reconnect" as const, retryDelayMs: BUSY_DELAY_MS } : {}),
     ...(error.code.startsWith("28") ? { cure: "Check user, password and database, and the server's pg_hba.conf" } : {}),
+    ...(error.code === "28000"
+      ? { cure: "Check the server's pg_hba.conf: its rules look at user, database and TLS" }
+      : {}),
     ...(error.code === "3D000" ? { cure: "Check `source.database`" } : {}),
   });
 }
