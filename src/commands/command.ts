@@ -43,6 +43,14 @@ export function collectParams(value: string, previous: Record<string, string>): 
   return { ...previous, [value.slice(0, at)]: value.slice(at + 1) };
 }
 
+/** For every command that reads a config. */
+export const PARAM_OPTION = [
+  "-p, --param <name=value>",
+  "fill ${name} in the config; repeatable",
+  collectParams,
+  {} as Record<string, string>,
+] as const;
+
 export async function readConfigFile(
   context: CommandContext,
   path: string,

@@ -5,6 +5,7 @@ import type { JournalEntry } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
+  PARAM_OPTION,
   parseCount,
   readConfigFile,
   readConfigState,
@@ -16,6 +17,7 @@ export const addJournal: AddCommand = (program, context) => {
   program.command("journal")
     .description("Show what happened in past runs, event by event")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "the export; may be left out where the config has one")
     .option("-l, --last <count>", "how many runs", parseCount, 5)
     .option("--run-id <id>", "one run")
@@ -26,6 +28,7 @@ export const addJournal: AddCommand = (program, context) => {
 
 interface Flags {
   config: string;
+  param: Record<string, string>;
   export?: string | undefined;
   last: number;
   runId?: string | undefined;
@@ -33,7 +36,7 @@ interface Flags {
 }
 
 async function showJournal(context: CommandContext, flags: Flags): Promise<void> {
-  const config = await readConfigFile(context, flags.config, {});
+  const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export).map((entry) => entry.name);
   await using state = await readConfigState(context, config.directory);
   const journals = [];

@@ -4,6 +4,7 @@ import {
   type AddCommand,
   type CommandContext,
   formatTable,
+  PARAM_OPTION,
   parseCount,
   readConfigFile,
   readConfigState,
@@ -14,6 +15,7 @@ export const addMetrics: AddCommand = (program, context) => {
   program.command("metrics")
     .description("Show past runs: status, rows, duration, memory, files, bytes")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "only this export")
     .option("-l, --last <count>", "how many runs", parseCount, 20)
     .option("--json", "every stored column as JSON")
@@ -23,9 +25,15 @@ export const addMetrics: AddCommand = (program, context) => {
 
 async function showMetrics(
   context: CommandContext,
-  flags: { config: string; export?: string | undefined; last: number; json?: true | undefined },
+  flags: {
+    config: string;
+    param: Record<string, string>;
+    export?: string | undefined;
+    last: number;
+    json?: true | undefined;
+  },
 ): Promise<void> {
-  const config = await readConfigFile(context, flags.config, {});
+  const config = await readConfigFile(context, flags.config, flags.param);
   await using state = await readConfigState(context, config.directory);
   const filter = flags.export === undefined ? { limit: flags.last } : { exportName: flags.export, limit: flags.last };
   const rows = await state.metrics(filter);

@@ -5,6 +5,7 @@ import {
   type AddCommand,
   type CommandContext,
   formatTable,
+  PARAM_OPTION,
   parseCount,
   readConfigFile,
   readConfigState,
@@ -28,6 +29,7 @@ export const addState: AddCommand = (program, context) => {
 
 interface Flags {
   config: string;
+  param: Record<string, string>;
   export?: string | undefined;
   json?: true | undefined;
 }
@@ -37,7 +39,7 @@ async function withState<T>(
   flags: Flags,
   body: (state: State, keys: ExportKey[]) => Promise<T>,
 ): Promise<T> {
-  const config = await readConfigFile(context, flags.config, {});
+  const config = await readConfigFile(context, flags.config, flags.param);
   const keys = selectExports(config, flags.export).map((entry) => ({
     exportName: entry.name,
     source: config.source.identity,
@@ -50,6 +52,7 @@ function addShow(parent: Parent, context: CommandContext): void {
   parent.command("show")
     .description("the cursor of each declared export")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "only this export")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state show -c rivet.yaml")
@@ -77,6 +80,7 @@ function addFiles(parent: Parent, context: CommandContext): void {
   parent.command("files")
     .description("the files that were committed")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "only this export")
     .option("-l, --last <count>", "how many files", parseCount, 50)
     .option("--json", "as JSON")
@@ -103,6 +107,7 @@ function addChunks(parent: Parent, context: CommandContext): void {
   parent.command("chunks")
     .description("the chunks of an export's latest run")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .requiredOption("-e, --export <name>", "the export")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state chunks -c rivet.yaml -e orders")
@@ -148,6 +153,7 @@ function addRuns(parent: Parent, context: CommandContext): void {
   parent.command("runs")
     .description("runs, newest first")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "only this export")
     .option("--running", "only runs in progress")
     .option("-l, --last <count>", "how many runs", parseCount, 20)
@@ -183,6 +189,7 @@ function addProgression(parent: Parent, context: CommandContext): void {
   parent.command("progression")
     .description("what is committed at the destination, and what is verified against the source")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "only this export")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state progression -c rivet.yaml")

@@ -3,11 +3,19 @@
 
 import { RivetError } from "../errors.ts";
 import type { ExportKey, Lease, State } from "../state/mod.ts";
-import { type CommandContext, openConfigState, readConfigFile, selectExports, toJson } from "./command.ts";
+import {
+  type CommandContext,
+  openConfigState,
+  PARAM_OPTION,
+  readConfigFile,
+  selectExports,
+  toJson,
+} from "./command.ts";
 import type { Parent } from "./state_keep.ts";
 
 interface Flags {
   config: string;
+  param: Record<string, string>;
   export?: string | undefined;
   json?: true | undefined;
 }
@@ -16,6 +24,7 @@ export function addChanges(parent: Parent, context: CommandContext): void {
   parent.command("reset")
     .description("forget an export's cursor: its next run starts over")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .requiredOption("-e, --export <name>", "the export")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state reset -c rivet.yaml -e orders")
@@ -23,6 +32,7 @@ export function addChanges(parent: Parent, context: CommandContext): void {
   parent.command("accept")
     .description("keep an export's cursor after an intended edit of its query, destination or format")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .requiredOption("-e, --export <name>", "the export")
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state accept -c rivet.yaml -e orders")
@@ -30,6 +40,7 @@ export function addChanges(parent: Parent, context: CommandContext): void {
   parent.command("reset-chunks")
     .description("give an interrupted run up: its next run starts over and removes what the old one left")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("-e, --export <name>", "the export")
     .option("--stuck-checkpoints, --failed", "all interrupted runs of this state")
     .option("--json", "as JSON")
@@ -38,6 +49,7 @@ export function addChanges(parent: Parent, context: CommandContext): void {
   parent.command("finish-run")
     .description("mark a dead run as interrupted")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .requiredOption("--run-id <id>", "the run")
     .option("--json", "as JSON")
     .addHelpText(
@@ -53,7 +65,7 @@ async function withState(
   flags: Flags,
   body: (state: State, keys: ExportKey[]) => Promise<void>,
 ): Promise<void> {
-  const config = await readConfigFile(context, flags.config, {});
+  const config = await readConfigFile(context, flags.config, flags.param);
   const keys = selectExports(config, flags.export).map((entry) => ({
     exportName: entry.name,
     source: config.source.identity,
@@ -120,7 +132,7 @@ async function resetCursor(context: CommandContext, flags: Flags): Promise<void>
 }
 
 async function acceptCursor(context: CommandContext, flags: Flags): Promise<void> {
-  const config = await readConfigFile(context, flags.config, {});
+  const config = await readConfigFile(context, flags.config, flags.param);
   const entry = selectExports(config, flags.export)[0]!;
   const [{ describeCursor }, { openSource }] = await Promise.all([
     import("../plan/mod.ts"),

@@ -1,7 +1,7 @@
 // `rivet state copy` and `rivet state vacuum`: where the state is kept, and how much of it.
 
 import type { Command } from "@commander-js/extra-typings";
-import { type CommandContext, openConfigState, parseCount, readConfigFile, toJson } from "./command.ts";
+import { type CommandContext, openConfigState, PARAM_OPTION, parseCount, readConfigFile, toJson } from "./command.ts";
 
 export type Parent = Command<[], Record<string, unknown>>;
 
@@ -11,6 +11,7 @@ export function addCopy(parent: Parent, context: CommandContext): void {
   parent.command("copy")
     .description("copy the state to an empty place, for example from the file beside the config to PostgreSQL")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("--to <url>", "where to: postgres://…, or sqlite:<path>; RIVET_STATE_URL when left out")
     .option("--json", "as JSON")
     .addHelpText(
@@ -23,7 +24,7 @@ Examples:
 Nothing is removed at the old place. Everything is copied in one transaction, and counted before it is kept.`,
     )
     .action(async (flags) => {
-      const config = await readConfigFile(context, flags.config, {});
+      const config = await readConfigFile(context, flags.config, flags.param);
       const { copyState } = await import("../state/mod.ts");
       const report = await copyState({
         url: context.runtime.env("RIVET_STATE_URL"),
@@ -40,11 +41,12 @@ export function addVacuum(parent: Parent, context: CommandContext): void {
   parent.command("vacuum")
     .description("forget runs, metrics and journals that are old and over; cursors and unfinished runs stay")
     .requiredOption("-c, --config <file>", "config file")
+    .option(...PARAM_OPTION)
     .option("--keep-days <days>", "how old is old", parseCount, KEEP_DAYS_DEFAULT)
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  rivet state vacuum -c rivet.yaml --keep-days 30")
     .action(async (flags) => {
-      const config = await readConfigFile(context, flags.config, {});
+      const config = await readConfigFile(context, flags.config, flags.param);
       await using state = await openConfigState(context, config.directory);
       const { removed } = await state.vacuum(flags.keepDays);
       if (flags.json) return context.terminal.out(toJson({ removed_rows: removed, keep_days: flags.keepDays }));
