@@ -1,6 +1,7 @@
 // The card a finished run ends with, and the lines for several. Pure: text in the order people ask.
 
 import type { AggregateSummary, RunSummary } from "./event.ts";
+import { sanitizeTerminal } from "../redact.ts";
 import { cut, formatBytes, formatCount, formatDuration } from "./format.ts";
 
 const WIDTH = 60;
@@ -64,21 +65,21 @@ function reconcileText(s: RunSummary): string | null {
     : `MISMATCH (exported ${formatCount(s.rows)} vs source ${formatCount(s.source_count)})`;
 }
 
-/** One line an export, then the totals. */
-export function formatAggregate(aggregate: AggregateSummary): string {
-  const names = Math.max(6, ...aggregate.per_export.map((s) => s.export_name.length));
-  const lines = aggregate.per_export.map((s) => formatLine(s, names));
+/** One line an export, no wider than the screen; then the totals, and in full what failed. */
+export function formatAggregate(aggregate: AggregateSummary, columns = Infinity): string {
   const { duration_ms: duration, total_rows: rows } = aggregate;
-  lines.push(
-    "",
-    `  ${aggregate.success_count} succeeded, ${aggregate.failed_count} failed, ${aggregate.skipped_count} skipped` +
-      ` · ${formatCount(rows)} rows · ${formatCount(aggregate.total_files)} files · ${
-        formatBytes(aggregate.total_bytes)
-      }` +
-      ` · ${formatDuration(duration)}${
-        duration > 0 && rows > 0 ? ` · ${formatCount((rows / duration) * 1000)} rows/s` : ""
-      }`,
-  );
+  const counts =
+    `${aggregate.success_count} succeeded, ${aggregate.failed_count} failed, ${aggregate.skipped_count} skipped`;
+  const totals = [
+    `${formatCount(rows)} rows`,
+    `${formatCount(aggregate.total_files)} files`,
+    formatBytes(aggregate.total_bytes),
+    formatDuration(duration),
+    ...(duration > 0 && rows > 0 ? [`${formatCount((rows / duration) * 1000)} rows/s`] : []),
+  ].join(" · ");
+  const fits = counts.length + totals.length + 5 <= columns;
+  const lines = [...formatLines(aggregate.per_export, columns), ""];
+  lines.push(...(fits ? [`  ${counts} · ${totals}`] : [`  ${counts}`, `  ${totals}`]));
   for (const s of aggregate.per_export) {
     if (s.error === null) continue;
     lines.push("", `  ${s.export_name}: [${s.error.code}] ${s.error.error}`);
@@ -97,11 +98,32 @@ const MARKS: Record<RunSummary["status"], string> = {
   already_applied: "•",
 };
 
-function formatLine(s: RunSummary, names: number): string {
-  const head = `${MARKS[s.status]} ${s.export_name.padEnd(names)}  ${s.mode.padEnd(11)}`;
-  if (s.error !== null) return cut(`${head} ${s.error.error}`, 240);
-  return `${head} ${formatCount(s.rows).padStart(13)} rows ${formatCount(s.files).padStart(4)} files ${
-    formatBytes(s.bytes).padStart(9)
-  }` +
-    ` ${formatDuration(s.duration_ms).padStart(8)} ${String(s.peak_rss_mb).padStart(4)} MB`;
+const NAME_WIDTH_MIN = 16;
+
+function formatLines(summaries: readonly RunSummary[], columns: number): string[] {
+  const cells = summaries.map((s) => [
+    s.mode,
+    `${formatCount(s.rows)} rows`,
+    `${formatCount(s.files)} ${s.files === 1 ? "file " : "files"}`,
+    formatBytes(s.bytes),
+    formatDuration(s.duration_ms),
+    `${s.peak_rss_mb} MB`,
+  ]);
+  const widths = cells[0]?.map((_, i) =>
+    // An error takes the place of the numbers.
+    Math.max(...cells.map((row, at) => i > 0 && summaries[at]!.error !== null ? 0 : row[i]!.length))
+  ) ?? [];
+  const rest = widths.reduce((sum, width) => sum + 2 + width, 0);
+  const longest = Math.max(6, ...summaries.map((s) => s.export_name.length));
+  const names = Math.min(longest, Math.max(NAME_WIDTH_MIN, columns - rest - 2));
+  return summaries.map((s, at) => {
+    const [mode, ...numbers] = cells[at]!.map((cell, i) =>
+      i === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[i]!)
+    );
+    const head = `${MARKS[s.status]} ${cut(s.export_name, names).padEnd(names)}  ${mode}  `;
+    const line = head + (s.error === null ? numbers.join("  ") : sanitizeTerminal(s.error.error));
+    return cut(line, Math.min(columns, LINE_WIDTH_MAX));
+  });
 }
+
+const LINE_WIDTH_MAX = 240;

@@ -1,5 +1,6 @@
 // Runs on a terminal: live cards where the screen can be redrawn, plain lines elsewhere, NDJSON for machines. Writes to what it is given.
 
+import { sanitizeTerminal } from "../redact.ts";
 import { formatAggregate, formatCard } from "./card.ts";
 import type { AggregateSummary, EventSink, RunEvent } from "./event.ts";
 import { cut, formatBytes, formatCount, formatDuration } from "./format.ts";
@@ -31,8 +32,11 @@ export function openWatcher(screen: Screen, style: ProgressStyle): Watcher {
 
 function printResult(screen: Screen, aggregate: AggregateSummary): void {
   const only = aggregate.per_export[0];
-  const text = aggregate.per_export.length === 1 && only !== undefined ? formatCard(only) : formatAggregate(aggregate);
-  screen.write(`${text}\n`);
+  const columns = screen.isTerminal ? screen.columns() : Infinity;
+  const text = aggregate.per_export.length === 1 && only !== undefined
+    ? formatCard(only)
+    : formatAggregate(aggregate, columns);
+  screen.write(`${sanitizeTerminal(text)}\n`);
 }
 
 function openJsonWatcher(screen: Screen): Watcher {
@@ -47,7 +51,7 @@ function openPlainWatcher(screen: Screen): Watcher {
     events(event) {
       progress.apply(event);
       const line = plainLine(event);
-      if (line !== null) screen.write(`${line}\n`);
+      if (line !== null) screen.write(`${sanitizeTerminal(line)}\n`);
       const standing = progress.standings.get(event.exportName);
       if (standing === undefined || event.kind !== "progress") return;
       const last = spoke.get(event.exportName) ?? standing.startedMs;
@@ -118,7 +122,7 @@ function openLiveWatcher(screen: Screen): Watcher {
         : null;
       if (line === null) return;
       erase();
-      screen.write(`${line}\n`);
+      screen.write(`${sanitizeTerminal(line)}\n`);
       draw();
     },
     end(aggregate) {

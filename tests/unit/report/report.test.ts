@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { formatBytes, formatCount, formatDuration, openWatcher, type RunEvent } from "../../../src/report/mod.ts";
+import {
+  type AggregateSummary,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  openWatcher,
+  type RunEvent,
+} from "../../../src/report/mod.ts";
 
 Deno.test("numbers, sizes and durations read as people write them", () => {
   assert.equal(formatCount(1234567), "1,234,567");
@@ -62,3 +69,41 @@ Deno.test("NDJSON progress is one object a line, tagged with its type", () => {
   assert.equal(event.type, "run_started");
   assert.equal(event.slices, 10);
 });
+
+Deno.test("the lines of several exports fit the screen, and obey nothing that a server wrote", () => {
+  const s = screen(true);
+  const watcher = openWatcher(s, "none");
+  const ok = { ...SUMMARY, export_name: "an_export_whose_name_is_longer_than_anybody_should_make_it" };
+  const error = { code: "X", error: `relation \x1b[2J${"does not exist ".repeat(9)}`, where: null, cure: "Look" };
+  const failed = { ...SUMMARY, export_name: "orders", status: "failed", error };
+  watcher.end({ ...TOTALS, per_export: [ok, failed] } as unknown as AggregateSummary);
+  const text = s.written.join("");
+  assert.ok(!text.includes("\x1b"));
+  const [first, second, , counts, totals] = text.split("\n");
+  for (const line of [first, second, counts, totals]) assert.ok(line!.length <= 80, line);
+  assert.match(first!, /^✓ an_export_whose\S*…  full  1,234,567 rows  1 file   1\.5 KB  1\.0s  181 MB$/);
+  assert.match(second!, /^✗ orders +full  relation \\x1b\[2J/);
+  assert.match(text, /orders: \[X\] relation (.*does not exist ){9}/);
+});
+
+const SUMMARY = {
+  status: "success",
+  mode: "full",
+  rows: 1_234_567,
+  files: 1,
+  bytes: 1536,
+  duration_ms: 1000,
+  peak_rss_mb: 181,
+  error: null,
+  resume_command: null,
+};
+
+const TOTALS = {
+  success_count: 1,
+  failed_count: 1,
+  skipped_count: 0,
+  total_rows: 1_234_567,
+  total_files: 2,
+  total_bytes: 3072,
+  duration_ms: 2000,
+};
