@@ -3,6 +3,7 @@
 import { type ErrorReport, RivetError, toErrorReport, toExitCode, worstExitCode } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { Examination, TypeReport } from "../plan/mod.ts";
+import { redact } from "../redact.ts";
 import type { State } from "../state/mod.ts";
 import type { Target } from "../types/mod.ts";
 import { VERSION } from "../version.ts";
@@ -10,10 +11,12 @@ import {
   type AddCommand,
   collectParams,
   type CommandContext,
+  orStopped,
   readConfigFile,
   readConfigState,
   selectExports,
 } from "./command.ts";
+import { LIMITS, openMore } from "./survey.ts";
 
 interface CheckFlags {
   config: string;
@@ -64,28 +67,53 @@ async function checkCommand(context: CommandContext, flags: CheckFlags): Promise
   const target = await readTarget(flags.target);
   const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export);
-  const [{ openSource }, { formatChecked, LEGEND }] = await Promise.all([
-    import("../source/mod.ts"),
-    import("./check_text.ts"),
-  ]);
-  const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
-  const connection = await config.source.resolveConnection();
+  const { formatChecked, LEGEND } = await import("./check_text.ts");
   await using state = await readConfigState(context, config.directory);
-  await using source = await openSource(connection, limits);
-  if (source.proxy) context.terminal.err(`warning: ${source.proxy} stands between rivet and the server\n`);
   const failures: RivetError[] = [];
-  const checked: CheckedExport[] = [];
-  for (const entry of exports) {
-    context.signal.throwIfAborted();
-    const one = await checkExport(context, { config, entry, state, source, flags, target });
+  let shown = 0;
+  for await (const one of checkAll(context, config, exports, state, flags, target)) {
     failures.push(...one.errors);
-    checked.push(one);
-    context.terminal.out(flags.json ? `${JSON.stringify(toJsonLine(one))}\n` : formatChecked(one, checked.length > 1));
+    context.terminal.out(flags.json ? `${JSON.stringify(toJsonLine(one))}\n` : formatChecked(one, shown++ > 0));
   }
   if (failures.length > 0) throw representative(failures);
   if (flags.json) return;
   context.terminal.out(LEGEND);
   context.terminal.out(`\nNext: rivet doctor -c ${flags.config}, then rivet run -c ${flags.config} --validate\n`);
+}
+
+/** In the order of the config, on several connections where there are many exports. */
+async function* checkAll(
+  context: CommandContext,
+  config: Config,
+  exports: readonly Export[],
+  state: State,
+  flags: CheckFlags,
+  target: Target | null,
+): AsyncGenerator<CheckedExport> {
+  const { openSource } = await import("../source/mod.ts");
+  const connection = await config.source.resolveConnection();
+  const first = await orStopped(openSource(connection, LIMITS), context.signal);
+  const sources = [first];
+  try {
+    if (first.proxy) context.terminal.err(`warning: ${first.proxy} stands between rivet and the server\n`);
+    sources.push(...await openMore(connection, exports.length));
+    // One after the other on each connection: export n waits for the connection that export n - k has.
+    const free = sources.map(() => Promise.resolve());
+    const results = exports.map((entry, i) => {
+      const source = sources[i % sources.length]!;
+      const result = free[i % free.length]!.then(() =>
+        context.signal.aborted
+          ? Promise.reject(new Error("stopped"))
+          : checkExport(context, { config, entry, state, source, flags, target })
+      );
+      free[i % free.length] = result.then(() => {}, () => {});
+      return result;
+    });
+    for (const result of results) result.catch(() => {});
+    for (const result of results) yield await orStopped(result, context.signal);
+  } finally {
+    for (const source of sources) await source[Symbol.asyncDispose]();
+  }
 }
 
 async function readTarget(text: string | undefined): Promise<Target | null> {
@@ -188,7 +216,7 @@ export function toJsonLine({ examination, types, target, errors }: CheckedExport
     ...types === null ? {} : typesToJson(types, target),
     plan: { rejected: byLevel("rejected"), warnings: byLevel("warning"), degraded: byLevel("degraded") },
     diagnostic: diagnosticToJson(examination),
-    errors: errors.map((error): ErrorReport => toErrorReport(error)),
+    errors: errors.map(toErrorReport).map((report): ErrorReport => ({ ...report, error: redact(report.error) })),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { formatCount } from "../report/mod.ts";
 import type { Diagnosis, TypeReport } from "../plan/mod.ts";
-import { sanitizeTerminal } from "../redact.ts";
+import { redact, sanitizeTerminal } from "../redact.ts";
 import type { CheckedExport } from "./check.ts";
 import { formatTable } from "./command.ts";
 
@@ -25,7 +25,7 @@ export function formatChecked(checked: CheckedExport, isFollowing: boolean): str
   for (const { code, message, cure } of errors) {
     text.push(`FAIL: [${code}] ${message}`, `      cure: ${cure}`);
   }
-  return sanitizeTerminal(`${isFollowing ? "\n" : ""}${text.join("\n")}\n`);
+  return sanitizeTerminal(redact(`${isFollowing ? "\n" : ""}${text.join("\n")}\n`));
 }
 
 function formatDiagnosis({ examination: { entry } }: CheckedExport, diagnosis: Diagnosis): [string, string][] {
@@ -38,8 +38,11 @@ function formatDiagnosis({ examination: { entry } }: CheckedExport, diagnosis: D
     ["Row estimate", estimate.rows === null ? "unknown" : `${formatCount(estimate.rows)} (${estimate.source})`],
   ];
   if (estimate.rowBytes !== null) lines.push(["Row width", `${formatCount(estimate.rowBytes)} B`]);
-  if (diagnosis.min !== null || diagnosis.max !== null) {
-    lines.push(["Cursor range", `${diagnosis.min ?? "…"} … ${diagnosis.max ?? "…"}`]);
+  if (diagnosis.max !== null) {
+    lines.push([
+      "Cursor range",
+      diagnosis.min === null ? `up to ${diagnosis.max}` : `${diagnosis.min} … ${diagnosis.max}`,
+    ]);
   }
   if (column !== null) lines.push(["Cursor col", column]);
   const index = column === null ? "" : diagnosis.usesIndex ? ", indexed" : ", no index";

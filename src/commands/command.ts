@@ -74,6 +74,21 @@ export async function readConfigState(context: CommandContext, directory: string
   return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory, readOnly: true });
 }
 
+/** A question to a database may wait for long; a signal does not wait for the answer. Nothing was written that it would leave half done. */
+export async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = () =>
+    stopped.reject(new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", { retry: "reconnect" }));
+  signal.addEventListener("abort", stop, { once: true });
+  work.catch(() => {});
+  try {
+    if (signal.aborted) stop();
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** All exports, or the named one. */
 export function selectExports(config: Config, name: string | undefined): readonly Export[] {
   if (name === undefined) return config.exports;

@@ -4,7 +4,7 @@ import { RivetError, toRivetError } from "../errors.ts";
 import type { Config } from "../config/mod.ts";
 import type { PreflightCheck } from "../plan/mod.ts";
 import { redact, sanitizeTerminal } from "../redact.ts";
-import { type AddCommand, collectParams, type CommandContext, selectExports, toJson } from "./command.ts";
+import { type AddCommand, collectParams, type CommandContext, orStopped, selectExports, toJson } from "./command.ts";
 
 interface DoctorFlags {
   config: string;
@@ -37,9 +37,20 @@ export const addDoctor: AddCommand = (program, context) => {
     .action((flags) => doctorCommand(context, flags));
 };
 
+const CLEANUP_MS = 5_000;
+
 async function doctorCommand(context: CommandContext, flags: DoctorFlags): Promise<void> {
   const checks: PreflightCheck[] = [];
-  for await (const check of examine(context, flags)) {
+  const found = examine(context, flags);
+  for (;;) {
+    const next = found.next();
+    const { done, value: check } = await orStopped(next, context.signal).catch(async (error) => {
+      // A probe that was written is removed before the program ends, unless its store does not answer.
+      const cleaned = next.then(() => found.return(undefined)).catch(() => {});
+      await Promise.race([cleaned, context.runtime.sleep(CLEANUP_MS)]);
+      throw error;
+    });
+    if (done) break;
     checks.push(check);
     if (!flags.json) context.terminal.out(formatCheck(check));
   }

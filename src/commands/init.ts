@@ -5,7 +5,7 @@ import { Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
 import type { DestinationGiven, ScaffoldRequest, SourceGiven } from "../scaffold/mod.ts";
 import { VERSION } from "../version.ts";
-import { type AddCommand, type CommandContext, toJson } from "./command.ts";
+import { type AddCommand, type CommandContext, orStopped, toJson } from "./command.ts";
 import { writeTextFile } from "./file.ts";
 
 const MODES = ["full", "incremental", "chunked", "time_window"] as const;
@@ -95,21 +95,6 @@ async function init(context: CommandContext, flags: Flags): Promise<void> {
   if (flags.output === undefined) return say(`${summary}. Save it as rivet.yaml, then: rivet check -c rivet.yaml`);
   say(`${flags.output}: ${summary}`);
   say(`next: rivet doctor -c ${flags.output}, rivet check -c ${flags.output}, rivet run -c ${flags.output} --validate`);
-}
-
-/** A question to a database may wait for long; a signal does not wait for the answer. Nothing was written that it would leave half done. */
-async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const stopped = Promise.withResolvers<never>();
-  const stop = () =>
-    stopped.reject(new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", { retry: "reconnect" }));
-  signal.addEventListener("abort", stop, { once: true });
-  work.catch(() => {});
-  try {
-    if (signal.aborted) stop();
-    return await Promise.race([work, stopped.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 /** Throws RIVET_INIT_CONFIG_EXISTS. */

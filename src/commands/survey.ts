@@ -10,7 +10,7 @@ import type { CommandContext } from "./command.ts";
 
 /** Connections that plan at once, at most. */
 const CONNECTIONS_MAX = 4;
-const LIMITS = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
+export const LIMITS = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
 
 export interface SurveyOptions {
   readonly config: Config;
@@ -67,7 +67,7 @@ async function openPlanningCore() {
 }
 
 /** Further connections are a convenience: a server that has none to spare is planned on one. */
-async function openMore(connection: SourceConnection, exports: number): Promise<Source[]> {
+export async function openMore(connection: SourceConnection, exports: number): Promise<Source[]> {
   const { openSource } = await import("../source/mod.ts");
   const wanted = connection.engine === "sqlite" ? 0 : Math.min(CONNECTIONS_MAX, Math.ceil(exports / 4)) - 1;
   const opened = await Promise.allSettled(Array.from({ length: wanted }, () => openSource(connection, LIMITS)));

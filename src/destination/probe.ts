@@ -16,7 +16,7 @@ export async function probeDestination(destination: Destination, token: string, 
   let failure: { readonly error: unknown } | null = null;
   try {
     await destination.put(key, once(content), { contentType: "text/plain", signal, size: content.length });
-    await readBack(destination, key, content);
+    await orAborted(readBack(destination, key, content), signal);
   } catch (error) {
     failure = { error };
   }
@@ -28,6 +28,20 @@ export async function probeDestination(destination: Destination, token: string, 
   }
   if (failure !== null) throw failure.error;
   if (await destination.stat(key) !== null) throw leftBehind(destination, key, null);
+}
+
+/** A store that does not answer must not keep the probe from being removed. */
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const stop = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  work.catch(() => {});
+  try {
+    signal.throwIfAborted();
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -242,7 +242,6 @@ async function checkDestination(
       "Renew the credential, or correct the clock, before a long run",
     );
   } catch (error) {
-    if (context.signal.aborted) throw error;
     return fail(name, error);
   }
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { runCli } from "../support/cli.ts";
+import { runCli, startCli } from "../support/cli.ts";
 import { toFolder } from "../support/config_file.ts";
 import { parseDoctor, statuses } from "../support/doctor_schema.ts";
 import { join, temporaryFolder, walk } from "../support/files.ts";
@@ -237,5 +237,24 @@ Deno.test("a remote source without TLS fails before anything is sent", async () 
     const report = parseDoctor(stdout);
     assert.deepEqual(statuses(report), ["config: warn", "tls: fail", "destination of a: ok", "state: ok"]);
     assert.match(report.checks[1]!.hint!, /verify-full/);
+  });
+});
+
+Deno.test("Ctrl-C in the middle of a probe ends the command and removes the probe", async () => {
+  await using fake = startS3Fake({
+    fault: ({ operation }) => operation === "GET object" ? { kind: "hang" } : undefined,
+  });
+  await withShop([{ name: "a", ...T, ...toBucket(fake.url) }], async (folder) => {
+    const child = startCli(["doctor", "-c", "rivet.yaml"], { cwd: folder, env: KEYS });
+    const stderr = new Response(child.stderr).text();
+    while (!fake.calls.some(({ operation }) => operation === "GET object")) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal(fake.buckets.get("bucket")!.size, 1);
+    child.kill("SIGINT");
+    const { code } = await child.status;
+    assert.equal(code, 2, await stderr);
+    assert.match(await stderr, /RIVET_RUN_INTERRUPTED/);
+    assert.equal(fake.buckets.get("bucket")!.size, 0);
   });
 });

@@ -5,8 +5,10 @@ import type { ServerConnection } from "../../src/source/mod.ts";
 import { type CheckLine, parseCheckLines } from "../support/check_schema.ts";
 import { runCli } from "../support/cli.ts";
 import { toFolder, writeServerConfig } from "../support/config_file.ts";
+import { parseDoctor } from "../support/doctor_schema.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { openMysqlServers, testMysql } from "../support/mariadb.ts";
+import { listMssqlServers } from "../support/mssql.ts";
 import { openPostgresServer, withDatabase } from "../support/postgres.ts";
 
 const postgres = await openPostgresServer(18);
@@ -233,3 +235,31 @@ testMysql(mysql, "the pilot's config is checked by the pilot's commands", async 
   await db.run(`${pilotTables("decimal(10,2)", "datetime")}; ANALYZE TABLE orders`);
   await checkPilot("mysql", db.connection);
 });
+
+for (const server of listMssqlServers()) {
+  Deno.test(`SQL Server (${server.name}): check and doctor tell what they can`, async () => {
+    await using db = await server.openDatabase();
+    await db.run("CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, name nvarchar(20), at datetime2(3) NOT NULL)");
+    await db.run("INSERT INTO dbo.orders VALUES (1, N'a', '2026-01-01'), (2, N'b', '2026-01-02')");
+    await using folder = await temporaryFolder();
+    const { env } = await writeServerConfig(folder.path, "mssql", db.connection, [
+      { name: "whole", table: "dbo.orders", mode: "full", ...toFolder("out") },
+      { name: "cut", table: "dbo.orders", mode: "chunked", chunk_column: "id", chunk_count: 2, ...toFolder("out") },
+      { name: "new", table: "dbo.orders", mode: "incremental", cursor_column: "at", ...toFolder("out") },
+      { name: "gone", table: "dbo.nope", mode: "full", ...toFolder("out") },
+    ]);
+    const options = { cwd: folder.path, env };
+    const { code, stdout } = await runCli(["check", "-c", "rivet.yaml", "--json", "--target", "duckdb"], options);
+    assert.equal(code, 1);
+    const lines = parseCheckLines(stdout);
+    assert.deepEqual(lines.map(({ ok }) => ok), [true, true, true, false]);
+    assert.equal(lines[3]!.errors[0]!.code, "RIVET_SOURCE_TABLE_NOT_FOUND");
+    const cut = lines[1]!.diagnostic!;
+    assert.deepEqual([cut.uses_index, cut.cursor_min, cut.cursor_max, cut.verdict], [true, "1", "2", "acceptable"]);
+    assert.equal(lines[2]!.columns!.find(({ column }) => column === "at")!.target_type, "TIMESTAMP");
+    const doctor = await runCli(["doctor", "-c", "rivet.yaml", "--json"], options);
+    assert.equal(doctor.code, 1);
+    const report = parseDoctor(doctor.stdout);
+    assert.deepEqual(report.checks.filter(({ ok }) => !ok).map(({ name }) => name), ["privileges of export 'gone'"]);
+  });
+}
