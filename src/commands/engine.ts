@@ -16,14 +16,12 @@ export async function buildRunContext(
 ): Promise<RunContext> {
   const { runtime, signal } = context;
   const [
-    { compileCore },
     { openSource },
     { openDestination },
     { LEASE_TTL_MS_DEFAULT, workerLanes },
     { openState },
     { isDead, processStart },
   ] = await Promise.all([
-    import("../core/mod.ts"),
     import("../source/mod.ts"),
     import("../destination/mod.ts"),
     import("../run/mod.ts"),
@@ -48,7 +46,6 @@ export async function buildRunContext(
     hasState: late.exists,
     events,
     signal,
-    core: compileCore,
     leaseTtlMs: ttl === undefined || !/^\d+$/.test(ttl) ? LEASE_TTL_MS_DEFAULT : Number(ttl) * 1000,
     openSource,
     openDestination,

@@ -33,8 +33,6 @@ export interface RunContext {
   readonly events: EventSink;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
-  /** Compiles the core, or hands out what a warm lane has compiled meanwhile. */
-  readonly core: () => Promise<WebAssembly.Module>;
   readonly leaseTtlMs: number;
   readonly openSource: (connection: SourceConnection, limits: SessionLimits) => Promise<Source>;
   readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;

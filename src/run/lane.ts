@@ -13,7 +13,6 @@ export interface LaneSpec {
   readonly destination: ResolvedDestination | null;
   /** The picture to join; null makes the lane take its own. */
   readonly snapshot: string | null;
-  readonly core: WebAssembly.Module;
 }
 
 export interface Lane {

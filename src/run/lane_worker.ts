@@ -22,7 +22,7 @@ let tools: { source: Source; destination: Destination | null; core: Core } | nul
 let running = new AbortController();
 
 async function open(spec: LaneSpec): Promise<{ joined: boolean; consistency: Consistency }> {
-  const core = await openCore(spec.core);
+  const core = await openCore();
   const destination = spec.destination === null ? null : await openDestination(spec.destination, { refresh });
   try {
     const source = await openSource(spec.source, spec.limits);

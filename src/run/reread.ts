@@ -18,7 +18,7 @@ import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
 
-export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "core" | "openLane">;
+export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "openLane">;
 
 /** Observes every slice; lanes are as many as the export may have. The first final failure ends it. */
 export async function rereadSlices(context: RereadContext, input: RereadInput): Promise<void> {
@@ -118,7 +118,6 @@ class ReadingLane implements AsyncDisposable {
       limits: limitsOf({ entry: task.export }),
       destination: this.withDestination ? await refreshDestination() : null,
       snapshot: token,
-      core: await this.context.core(),
     }, { refreshDestination });
   }
 

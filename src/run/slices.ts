@@ -183,7 +183,6 @@ class LaneHolder implements AsyncDisposable {
       limits: limitsOf({ entry: task.export }),
       destination: await refreshDestination(),
       snapshot: picture.token,
-      core: await context.core(),
     }, { refreshDestination }).catch((error) => {
       throw picture.token === null ? error : describeJoin(toRivetError(error));
     });

@@ -1,6 +1,6 @@
 // The engine in this process: lanes without Workers, sources, destinations and state that can be wrapped with faults.
 
-import { compileCore, openCore } from "../../src/core/mod.ts";
+import { openCore } from "../../src/core/mod.ts";
 import { readConfig } from "../../src/config/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import type { AggregateSummary, RunEvent, RunSummary } from "../../src/report/mod.ts";
@@ -121,7 +121,6 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
     hasState: () => Promise.resolve(true),
     events: given.onEvent ?? (() => {}),
     signal: given.signal ?? new AbortController().signal,
-    core: compileCore,
     leaseTtlMs: 60_000,
     openSource: openFaultySource,
     openDestination: openFaultyDestination,
@@ -143,7 +142,7 @@ async function openLocalLane(
   open: RunContext["openSource"],
   openStore: RunContext["openDestination"],
 ): Promise<Awaited<ReturnType<RunContext["openLane"]>>> {
-  const core = await openCore(spec.core);
+  const core = await openCore();
   const source = await open(spec.source, spec.limits);
   try {
     const joined = await source.begin(spec.snapshot) !== null && spec.snapshot !== null;
