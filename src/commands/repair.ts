@@ -4,7 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import { type ErrorReport, RivetError, worstExitCode } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
-import type { ReconcileReport } from "../verify/mod.ts";
+import type { RepairPlan } from "../verify/mod.ts";
 import {
   type AddCommand,
   collectParams,
@@ -47,7 +47,10 @@ export const addRepair: AddCommand = (program, context) => {
       collectParams,
       {} as Record<string, string>,
     )
-    .option("--report <file>", "what `rivet reconcile -o` wrote; without it, source and files are compared now")
+    .option(
+      "--report <file>",
+      "what `rivet reconcile -o` or `rivet validate --json` wrote; without it, source and files are compared now",
+    )
     .option("--execute", "read the chunks again; without it nothing is changed")
     .addOption(
       new Option("--depth <depth>", "without --report: compare rows alone, or values as well")
@@ -74,7 +77,7 @@ async function repair(context: CommandContext, flags: Flags): Promise<void> {
   const [verify, { openStateLater }] = await Promise.all([import("../verify/mod.ts"), import("../state/mod.ts")]);
   const report = flags.report === undefined
     ? null
-    : verify.parseReconcileReport(await readReport(flags.report), flags.report);
+    : verify.parseGivenReport(await readReport(flags.report), flags.report, entry.name);
   await using late = await openStateLater({
     url: context.runtime.env("RIVET_STATE_URL"),
     directory: config.directory,
@@ -83,7 +86,7 @@ async function repair(context: CommandContext, flags: Flags): Promise<void> {
   const plan = await verify.planRepair(engine, entry, { report, depth: flags.depth });
   const { formatRepairPlan, formatRepairReport } = verify;
   if (!flags.execute) return await write(context, flags, plan, formatRepairPlan(plan));
-  const done = await execute(context, config, entry, flags, { engine, plan, report });
+  const done = await execute(context, config, entry, flags, { engine, plan });
   await write(context, flags, done.report, formatRepairReport(done.report));
   await setExit(context, done.report.summary.remaining, done.summaries);
 }
@@ -96,8 +99,7 @@ async function execute(
   flags: Flags,
   { engine, plan }: {
     engine: Awaited<ReturnType<typeof buildReconcileContext>>;
-    plan: Awaited<ReturnType<typeof import("../verify/mod.ts").planRepair>>;
-    report: ReconcileReport | null;
+    plan: RepairPlan;
   },
 ) {
   const [{ executeRepair }, { repairUnit }, { openWatcher }] = await Promise.all([

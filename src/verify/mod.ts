@@ -31,3 +31,4 @@ export {
   type RepairPlan,
   type RepairReport,
 } from "./repair_report.ts";
+export { type GivenReport, parseGivenReport } from "./given_report.ts";

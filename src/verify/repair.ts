@@ -17,7 +17,8 @@ import {
   type RepairReport,
   summarizeRepair,
 } from "./repair_report.ts";
-import { findTargets, type Target, toUnit } from "./target.ts";
+import type { GivenReport } from "./given_report.ts";
+import { findStoredRuns, type Target, toUnit } from "./target.ts";
 
 export interface RepairContext extends ReconcileContext {
   readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
@@ -25,7 +26,7 @@ export interface RepairContext extends ReconcileContext {
 
 export interface RepairOptions {
   /** Actions come from it alone (RR1), and nothing is asked; null compares the export with its source and its files now. */
-  readonly report: ReconcileReport | null;
+  readonly report: GivenReport | null;
   readonly depth: "count" | "content";
 }
 
@@ -35,7 +36,8 @@ export async function planRepair(
   entry: Export,
   options: RepairOptions,
 ): Promise<RepairPlan> {
-  const report = options.report ??
+  if (options.report?.kind === "validate") return await planStored(context, entry, options.report);
+  const report = options.report?.report ??
     await reconcileExport(context, entry, { depth: options.depth, keysMax: null, runId: null });
   checkReport(report, entry);
   const found = new Map<string, RepairAction[]>();
@@ -51,7 +53,7 @@ export async function planRepair(
   }
   const manifests: ManifestAction[] = [];
   if (options.report === null) {
-    for (const target of await findTargets(context, entry, null, null)) {
+    for (const target of await findStoredRuns(context, entry)) {
       await addStored(context, target, found, manifests);
     }
   }
@@ -64,6 +66,56 @@ export async function planRepair(
     strategy: report.strategy,
     actions,
     manifests: manifests.filter(({ run_id }) => !found.has(run_id)),
+    skipped,
+  };
+}
+
+/** What `validate` found wrong: files by their chunk, and manifests of the runs that it looked at. */
+async function planStored(
+  context: RepairContext,
+  entry: Export,
+  report: Extract<GivenReport, { kind: "validate" }>,
+): Promise<RepairPlan> {
+  const found = new Map<string, RepairAction[]>();
+  const manifests = new Map<string, ManifestAction>();
+  const skipped: string[] = [];
+  const targets = await findStoredRuns(context, entry);
+  const runs = new Map(targets.flatMap(({ run }) => run === null ? [] : [[run.runId, run]]));
+  for (const { unitName, runIds, failure } of report.failures) {
+    if (failure.severity !== "wrong") continue;
+    if (failure.path === undefined || failure.run_id === undefined) {
+      const run = runIds.map((id) => runs.get(id)).find((known) => known !== undefined) ??
+        targets.find(({ unit, run }) => unit.name === unitName && run !== null)?.run;
+      if (run === undefined || run === null) skipped.push(`${unitName}: ${failure.message}: the state has no such run`);
+      else manifests.set(run.runId, { export_name: unitName, run_id: run.runId, reason: failure.message });
+      continue;
+    }
+    const run = runs.get(failure.run_id);
+    const parts = run === undefined ? [] : await context.state.parts(run.runId);
+    const part = parts.find(({ fileName }) => fileName === failure.path);
+    if (run === undefined || part === undefined) {
+      skipped.push(`${unitName}: ${failure.message}: the state has no such file`);
+      continue;
+    }
+    const slices = await context.state.slices(run.runId);
+    const list = found.get(run.runId) ?? [];
+    if (!list.some(({ chunk_index }) => chunk_index === part.sliceIndex)) {
+      list.push(describe(fromSliceIntent(slices[part.sliceIndex]!), run, failure.message));
+    }
+    found.set(run.runId, list);
+  }
+  const actions: RepairAction[] = [];
+  for (const [runId, list] of found) actions.push(...await completeActions(context, entry, runId, list, skipped));
+  const newest = targets.find(({ run }) => run !== null)?.run;
+  return {
+    rivet_version: context.version,
+    export_name: entry.name,
+    reconcile_run_id: newest?.runId ?? "",
+    strategy: newest === undefined || newest === null
+      ? entry.mode
+      : (JSON.parse(newest.planJson) as StoredPlan).strategyLabel,
+    actions,
+    manifests: [...manifests.values()].filter(({ run_id }) => !found.has(run_id)),
     skipped,
   };
 }

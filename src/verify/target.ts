@@ -59,11 +59,27 @@ async function findNamed({ config, state }: TargetContext, entry: Export, runId:
   return { unit: toUnit(entry, run), run };
 }
 
-/** The newest completed run; of a window that added nothing, the one before it. */
-async function newestRun({ config, state }: TargetContext, exportName: string): Promise<StoredRun | null> {
-  const runs = (await state.runs({ exportName, limit: RUNS_MAX })).filter((run) =>
+/** Every finished run whose files are still a part of the export: all of an export that adds a set a run, else the newest. */
+export async function findStoredRuns(context: TargetContext, entry: Export): Promise<Target[]> {
+  const newest = await findTargets(context, entry, null, null);
+  if (entry.mode !== "incremental" && entry.mode !== "time_window") return newest;
+  const all: Target[] = [];
+  for (const { unit } of newest) {
+    for (const run of await completedRuns(context, unit.name)) all.push({ unit, run });
+  }
+  return all;
+}
+
+async function completedRuns({ config, state }: TargetContext, exportName: string): Promise<StoredRun[]> {
+  return (await state.runs({ exportName, limit: RUNS_MAX })).filter((run) =>
     run.status === "completed" && run.mode !== REPAIR_MODE && run.key.source === config.source.identity
   );
+}
+
+/** The newest completed run; of a window that added nothing, the one before it. */
+async function newestRun(context: TargetContext, exportName: string): Promise<StoredRun | null> {
+  const { state } = context;
+  const runs = await completedRuns(context, exportName);
   for (const run of runs) {
     if (run.mode !== "incremental" || (await state.slices(run.runId)).some(({ rows }) => rows > 0)) return run;
   }

@@ -224,6 +224,25 @@ Deno.test("repaired rows at the edge of an incremental window are not exported a
   await assertSame(folder.path, mode);
 });
 
+Deno.test("files of earlier windows are repaired too, and their manifest alone is written", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  const mode = MODES.find(({ name }) => name === "incremental")!;
+  const configPath = await prepareShop(folder.path, mode);
+  await runEngine({ configPath });
+  changeShop(folder.path, "INSERT INTO t VALUES (61, 'g1', '2026-09-01 00:00:00', 'later')");
+  await runEngine({ configPath });
+  const out = join(folder.path, "out");
+  const shown = await Deno.readTextFile(join(out, "manifest.json"));
+  const first = (await listNames(out)).filter((name) => name.startsWith("manifest-")).sort()[0]!;
+  await Deno.remove(join(out, (await readManifestFile(out, first))!.parts[0]!.path));
+  const done = await repairEngine({ configPath });
+  assert.deepEqual([done.plan.actions.length, done.report.summary.remaining], [1, 0]);
+  assert.equal(await Deno.readTextFile(join(out, "manifest.json")), shown);
+  const manifests = (await listNames(out)).filter((name) => name.startsWith("manifest-"));
+  const found = (await queryParts([out], COLUMNS, manifests)).sort((a, b) => a[0]! < b[0]! ? -1 : 1);
+  assert.deepEqual(found, sourceRows(folder.path, mode).sort((a, b) => a[0]! < b[0]! ? -1 : 1));
+});
+
 Deno.test("a quality rule judges the repaired set, and a refused repair leaves the old one", async () => {
   await using folder = await temporaryFolder(inMemory());
   const mode = { ...RANGE, yaml: `${RANGE.yaml}\n    quality: {row_count_min: 60}` };

@@ -21,6 +21,7 @@ import { openSource, type Source } from "../../src/source/mod.ts";
 import { openState, type State } from "../../src/state/mod.ts";
 import {
   executeRepair,
+  type GivenReport,
   planRepair,
   type ReconcileContext,
   reconcileExport,
@@ -170,12 +171,14 @@ async function openLocalLane(
 /** Repairs an export from a report, or from what is found now; `execute` does it. */
 export function repairEngine(
   given: EngineOptions,
-  options: { readonly report?: ReconcileReport; readonly exportName?: string } = {},
+  options: { readonly report?: ReconcileReport; readonly given?: GivenReport; readonly exportName?: string } = {},
 ): Promise<{ plan: RepairPlan; report: RepairReport; summaries: readonly RunSummary[] }> {
   return withEngine(given, async (context) => {
     const entry = context.config.exports.find(({ name }) => name === (options.exportName ?? name))!;
     const repairContext = toReconcileContext(context);
-    const plan = await planRepair(repairContext, entry, { report: options.report ?? null, depth: "content" });
+    const report: GivenReport | null = options.given ??
+      (options.report === undefined ? null : { kind: "reconcile", report: options.report });
+    const plan = await planRepair(repairContext, entry, { report, depth: "content" });
     return { plan, ...await executeRepair(repairContext, entry, plan, (request) => repairUnit(context, request)) };
   });
 }
