@@ -9,8 +9,11 @@ import { findColumn, type KeyContext, readBounds } from "./key.ts";
 /** The directory name Hive uses for NULL. Real values are dates and can never be called so. */
 export const NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__";
 
-/** An export without `partition_by` is one unit. Only bounds are read. */
-export async function expandUnits(entry: Export, source: Source): Promise<Unit[]> {
+/**
+ * An export without `partition_by` is one unit. Only bounds are read. `known` are names of units that ran before: a period whose rows
+ * have all gone still is a unit, or its folder would keep what is no longer true.
+ */
+export async function expandUnits(entry: Export, source: Source, known: readonly string[] = []): Promise<Unit[]> {
   const { partition } = entry;
   if (partition === null) return [{ entry, name: entry.name, filters: [], partition: null }];
   const query = toQuery(entry);
@@ -31,6 +34,14 @@ export async function expandUnits(entry: Export, source: Source): Promise<Unit[]
   const units = min === null || max === null
     ? []
     : periods(min, max, partition.granularity).map((period) => toUnit(entry, column, period));
+  const names = new Set(units.map((unit) => unit.name));
+  for (const name of known) {
+    const label = name.slice(unitName(entry.name, "").length);
+    if (names.has(name) || !isLabel(label, partition.granularity)) continue;
+    for (const period of periods(fullDate(label), fullDate(label), partition.granularity)) {
+      units.push(toUnit(entry, column, period));
+    }
+  }
   if (column.notNull) return units;
   const nulls: Predicate = { kind: "null", columns: [column] };
   return [...units, {
@@ -86,6 +97,17 @@ export function periods(min: string, max: string, granularity: "day" | "month" |
       );
     }
   }
+}
+
+const LABELS = { day: /^\d{4}-\d{2}-\d{2}$/, month: /^\d{4}-\d{2}$/, year: /^\d{4}$/ } as const;
+
+function isLabel(text: string, granularity: "day" | "month" | "year"): boolean {
+  return LABELS[granularity].test(text) && !Number.isNaN(Date.parse(fullDate(text)));
+}
+
+/** The first day of a labelled period. */
+function fullDate(label: string): string {
+  return `${label}-01-01`.slice(0, 10);
 }
 
 function startOf(text: string, granularity: "day" | "month" | "year"): string {

@@ -2,7 +2,7 @@
 
 import { toRivetError, worstExitCode } from "../errors.ts";
 import type { Export } from "../config/mod.ts";
-import { expandUnits, type Unit } from "../plan/mod.ts";
+import { expandUnits, type Unit, unitName } from "../plan/mod.ts";
 import type { AggregateSummary, RunSummary } from "../report/mod.ts";
 import type { RunContext } from "./context.ts";
 import { interrupted, limitsOf, runUnit } from "./export.ts";
@@ -75,6 +75,12 @@ async function skipInterrupted(context: RunContext, unit: Unit): Promise<RunSumm
   return await recorder.finish();
 }
 
+/** Partitions that hold files of an earlier run, of exports whose every run is the whole picture. */
+async function ranBefore(context: RunContext, entry: Export): Promise<string[]> {
+  if ((entry.mode !== "full" && entry.mode !== "chunked") || !await context.hasState()) return [];
+  return await context.state.exportNames(context.config.source.identity, unitName(entry.name, ""));
+}
+
 async function expandAll(
   context: RunContext,
   exports: readonly Export[],
@@ -95,7 +101,7 @@ async function expandAll(
     try {
       const connection = await context.config.source.resolveConnection();
       await using source = await context.openSource(connection, limitsOf(whole));
-      units.push(...await expandUnits(entry, source));
+      units.push(...await expandUnits(entry, source, await ranBefore(context, entry)));
     } catch (error) {
       const recorder = new RunRecorder(context, whole);
       recorder.fail(toRivetError(error));

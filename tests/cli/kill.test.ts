@@ -53,36 +53,34 @@ Deno.test("kill -9 at any moment, then the same command: the prefix holds exactl
   }
 });
 
-Deno.test("Ctrl-C ends the run with exit 2 and the command that finishes it", async () => {
-  await using folder = await temporaryFolder();
-  await prepare(folder.path);
-  const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
-  // Slow enough to be interrupted in the middle.
-  await Deno.writeTextFile(
-    join(folder.path, "rivet.yaml"),
-    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
-  );
-  const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
-  const stderr = new Response(child.stderr).text();
-  // The first chunk is recorded for sure once the second one's file is there.
-  const parts = async () =>
-    (await listNames(join(folder.path, "out")).catch(() => [])).filter((n) => n.endsWith(".parquet"));
-  while ((await parts()).length < 2) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  child.kill("SIGINT");
-  const { code } = await child.status;
-  const text = await stderr;
-  assert.equal(code, 2, text);
-  assert.match(text, /RIVET_RUN_INTERRUPTED/);
-  assert.match(text, /resume: +rivet run -c .*rivet\.yaml -e t/);
-  assert.ok(!(await listNames(join(folder.path, "out"))).includes("_SUCCESS"));
-  await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
-  const again = await runCli(["run", "-c", "rivet.yaml"], { cwd: folder.path });
-  assert.equal(again.code, 0, again.stderr);
-  assert.match(again.stderr, /resumed/);
-  await assertOneCompleteSet(folder.path);
-});
+for (const sent of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`${sent} ends the run with exit 2 and the command that finishes it`, async () => {
+    await using folder = await temporaryFolder();
+    await prepare(folder.path);
+    const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
+    // Slow enough to be interrupted in the middle.
+    await Deno.writeTextFile(
+      join(folder.path, "rivet.yaml"),
+      yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+    );
+    const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
+    const output = watch(child.stderr);
+    await firstChunk(folder.path);
+    child.kill(sent);
+    const { code } = await child.status;
+    await output.ended;
+    const text = output.text();
+    assert.equal(code, 2, text);
+    assert.match(text, /RIVET_RUN_INTERRUPTED/);
+    assert.match(text, /resume: +rivet run -c .*rivet\.yaml -e t/);
+    assert.ok(!(await listNames(join(folder.path, "out"))).includes("_SUCCESS"));
+    await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
+    const again = await runCli(["run", "-c", "rivet.yaml"], { cwd: folder.path });
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(again.stderr, /resumed/);
+    await assertOneCompleteSet(folder.path);
+  });
+}
 
 Deno.test("two processes run one export: the second names the first, and refuses when it may not wait", async () => {
   await using folder = await temporaryFolder();
@@ -92,15 +90,15 @@ Deno.test("two processes run one export: the second names the first, and refuses
     join(folder.path, "rivet.yaml"),
     yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
   );
-  const first = startCli(["run", "-c", "rivet.yaml", "--progress", "none"], { cwd: folder.path });
-  const stderr = new Response(first.stderr).text();
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const first = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
+  const output = watch(first.stderr);
+  await firstChunk(folder.path);
   const second = await runCli(["run", "-c", "rivet.yaml", "--lock-wait", "0"], { cwd: folder.path });
   assert.equal(second.code, 2, second.stderr);
   assert.match(second.stderr, new RegExp(`RIVET_STATE_RUN_IN_PROGRESS\\] process ${first.pid} on `));
   first.kill("SIGKILL");
   await first.status;
-  await stderr;
+  await output.ended;
   await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
   const third = await runCli(["run", "-c", "rivet.yaml", "--lock-wait", "0"], { cwd: folder.path });
   assert.equal(third.code, 0, third.stderr);
@@ -119,7 +117,7 @@ Deno.test("a process that may wait says for whom, and takes over at once when th
   const first = startCli(args("0"), { cwd: folder.path });
   const firstOutput = watch(first.stderr);
   // Its first committed chunk: there is something to take over.
-  await firstOutput.until(/chunk/);
+  await firstChunk(folder.path);
   const second = startCli(args("300"), { cwd: folder.path });
   const secondOutput = watch(second.stderr);
   await secondOutput.until(new RegExp(`process ${first.pid} on `));
@@ -133,6 +131,15 @@ Deno.test("a process that may wait says for whom, and takes over at once when th
   assert.match(secondOutput.text(), /resumed/);
   await assertOneCompleteSet(folder.path);
 });
+
+/** Resolves when a first chunk is committed: the file of the second one is there. */
+async function firstChunk(folder: string): Promise<void> {
+  for (let tries = 0; tries < 2000; tries++) {
+    if ((await listNames(join(folder, "out"))).some((name) => name.includes("_chunk1"))) return;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  assert.fail("no chunk was committed in a minute");
+}
 
 /** What a process says, while it says it. */
 function watch(stream: ReadableStream<Uint8Array>) {

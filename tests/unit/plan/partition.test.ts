@@ -58,3 +58,36 @@ for (const value of [NULL_FOLDER, "2026-13-01", "soon", ""]) {
     assert.ok(refused.error?.code.startsWith("RIVET_"), refused.error?.code);
   });
 }
+
+Deno.test("a partition whose rows have all gone is empty after the next run", async () => {
+  await using folder = await temporaryFolder();
+  const change = (sql: string) => {
+    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    db.exec(sql);
+  };
+  change(`CREATE TABLE t (id INTEGER PRIMARY KEY, part DATE NOT NULL);
+    INSERT INTO t VALUES (1, '2025-11-05'), (2, '2026-01-05'), (3, '2026-02-05')`);
+  const configPath = join(folder.path, "rivet.yaml");
+  await Deno.writeTextFile(
+    configPath,
+    `source: {type: sqlite, path: shop.db}
+exports:
+  - {name: t, table: t, partition_by: part, partition_granularity: month, format: csv, destination: {type: local, path: "out/{partition}"}}
+`,
+  );
+  const read = async () => {
+    assert.equal((await runEngine({ configPath })).failed_count, 0);
+    const found: [string, number][] = [];
+    for (const name of await listNames(join(folder.path, "out"))) {
+      const place = join(folder.path, "out", name);
+      assert.ok((await listNames(place)).includes("_SUCCESS"), name);
+      found.push([name, (await readThroughManifest(place)).length]);
+    }
+    return found;
+  };
+  assert.deepEqual(await read(), [["2025-11", 1], ["2025-12", 0], ["2026-01", 1], ["2026-02", 1]]);
+  change("DELETE FROM t WHERE id <> 2");
+  assert.deepEqual(await read(), [["2025-11", 0], ["2025-12", 0], ["2026-01", 1], ["2026-02", 0]]);
+  change("DELETE FROM t");
+  assert.deepEqual(await read(), [["2025-11", 0], ["2025-12", 0], ["2026-01", 0], ["2026-02", 0]]);
+});
