@@ -154,6 +154,26 @@ for (const format of [PARQUET, CSV, { ...CSV, codec: "zstd" as const }]) {
   });
 }
 
+Deno.test("a file's footer counts: two hundred columns rotate near their size too", async () => {
+  const names = Array.from({ length: 200 }, (_, i) => `column_${i}`);
+  const rows = new PgRows();
+  let state = 7;
+  for (let id = 0; id < 4000; id++) {
+    rows.begin(names.length);
+    for (const _ of names) rows.int8(BigInt(state = (Math.imul(state, 1664525) + 1013904223) >>> 0));
+    rows.end();
+  }
+  const columns = names.map((name) => ({ name, type: "int64", wire: "int8" }));
+  for (const maxFileBytes of [200_000, 1_000_000]) {
+    const { files, slice } = await encode(specOf(columns, { format: PARQUET, maxFileBytes }), rows.bytes());
+    assert.equal(slice.rows, 4000);
+    for (const [index, file] of files.entries()) {
+      assert.ok(file.length < 1.4 * maxFileBytes, `file ${index} has ${file.length} bytes`);
+      if (index < files.length - 1) assert.ok(file.length > 0.6 * maxFileBytes, `file ${index}: ${file.length} bytes`);
+    }
+  }
+});
+
 Deno.test("row groups close at their rows and at their bytes", async () => {
   const groups = "SELECT DISTINCT row_group_id::INT, row_group_num_rows::INT FROM parquet_metadata($file) ORDER BY 1";
   const byRows = await encode(specOf(COLUMNS, { format: { ...PARQUET, rowGroupRows: 1000 } }), someRows(2500));

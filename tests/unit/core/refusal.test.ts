@@ -65,6 +65,14 @@ const REFUSED: readonly Refused[] = [
     says: "cannot be stored",
   },
   {
+    // Microseconds since 2000, which have no 64 bits since 1970.
+    title: "a timestamp in PostgreSQL's last years",
+    type: "timestamp_us",
+    wire: "timestamp",
+    value: int8(0x7fffe29909c76000n),
+    says: "'+294276-01-01T00:00:00.000000'",
+  },
+  {
     title: "an integer too large for its type",
     type: "int16",
     wire: "int4",
