@@ -69,6 +69,8 @@ export interface Manifest {
   column_checksums: ColumnChecksum[];
   checksum_render: string;
   row_hash?: { column: string; covered: string[]; render: string };
+  /** What the run was asked to prove before it published; null where it was not. A repaired set has not been judged so. */
+  verdicts?: { validated: boolean | null; reconciled: boolean | null; quality_passed: boolean | null };
   /** Chunks that were read again after the run; their earlier parts are `superseded`. */
   repairs?: { run_id: string; finished_at: string; slices: string[] }[];
 }

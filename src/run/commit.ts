@@ -30,6 +30,7 @@ export interface ManifestInput {
   readonly slices: readonly StoredSlice[];
   readonly parts: readonly StoredPart[];
   readonly sourceRowCount: number | null;
+  readonly verdicts?: Manifest["verdicts"] | null;
 }
 
 /** The manifest of a run, made from what was committed; parts in slice order. */
@@ -80,6 +81,7 @@ export async function buildManifest(input: ManifestInput): Promise<Manifest> {
     column_checksums: sumChecksums(parts),
     checksum_render: CHECKSUM_RENDER,
     ...rowHash(task),
+    ...(input.verdicts === undefined || input.verdicts === null ? {} : { verdicts: input.verdicts }),
   };
 }
 

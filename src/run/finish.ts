@@ -1,6 +1,6 @@
 // All slices are done: verdict, manifest, marker, then cursor and progression in one state transaction. The order is the promise.
 
-import { RivetError } from "../errors.ts";
+import { RivetError, toRivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
 import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
@@ -24,11 +24,13 @@ export async function finishRun(run: Run, connection: SourceConnection): Promise
   const faults = findQualityFaults(task.export.quality, task.columns, observations, rows, across);
   await passVerdict(run, faults, parts);
   await warnOfShapeDrift(run, slices);
-  const sourceRowCount = await reconcile(run, rows);
-  if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, sourceRowCount);
+  const counted = await reconcile(run, slices, rows);
+  if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, counted.rows);
   const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
   await state.commitTask(toTaskCommit(run, slices, rows, skipReason), run.lease);
   recorder.succeed(skipReason);
+  // The data is sound and committed; that it could not be counted is told all the same.
+  if (counted.unverified !== null) recorder.unverified(counted.unverified);
 }
 
 function inOrder(parts: readonly StoredPart[]): StoredPart[] {
@@ -145,27 +147,43 @@ async function manifestOf(
     slices,
     parts,
     sourceRowCount,
+    verdicts: run.recorder.verdicts(),
   });
 }
 
+/** What a count of the source said. `unverified` is why there is none although it was asked for. */
+interface Counted {
+  readonly rows: number | null;
+  readonly unverified: RivetError | null;
+}
+
 /** Counts the source in the picture that was exported, where there is one; a count from elsewhere is reported but withdraws nothing. */
-async function reconcile(run: Run, rows: number): Promise<number | null> {
+async function reconcile(run: Run, slices: readonly StoredSlice[], rows: number): Promise<Counted> {
   const { context, task, picture, recorder } = run;
-  if (!context.options.reconcile) return null;
-  if (task.window !== null) {
-    recorder.warn("reconcile", "an incremental window is not counted: rows known from the last run are left out of it");
-    return null;
+  if (!context.options.reconcile) return { rows: null, unverified: null };
+  let count = 0;
+  try {
+    const sql = buildCount(task.source, task.query, task.filters);
+    // A window that found nothing has no upper end to count to.
+    if (slices.length > 0) count = Number((await picture.source.rows(sql))[0]?.[0]);
+  } catch (thrown) {
+    run.signal.throwIfAborted();
+    const cause = toRivetError(thrown);
+    const message = `The source could not be counted: [${cause.code}] ${cause.message}`;
+    const where = `export '${task.name}'`;
+    return { rows: null, unverified: new RivetError("RIVET_RUN_RECONCILE_UNVERIFIED", message, { where, cause }) };
   }
-  const text = (await picture.source.rows(buildCount(task.source, task.query, task.filters)))[0]?.[0];
-  const count = Number(text);
-  recorder.reconciled(count, rows);
+  // Rows at the edge that the last window had already are in the source's count and not in this export.
+  const known = slices.reduce((sum, { observations }) => sum + (observations?.skipped ?? 0), 0);
+  const sourceRows = count - known;
+  recorder.reconciled(sourceRows, rows);
   // A resumed run holds rows of an older picture than the one that was counted.
-  if (count !== rows && !run.resumed && picture.consistency === "snapshot" && picture.token !== null) {
-    throw new RivetError("RIVET_RUN_RECONCILE_MISMATCH", `The source has ${count} rows, the export ${rows}`, {
+  if (sourceRows !== rows && !run.resumed && picture.consistency === "snapshot" && picture.token !== null) {
+    throw new RivetError("RIVET_RUN_RECONCILE_MISMATCH", `The source has ${sourceRows} rows, the export ${rows}`, {
       where: `export '${task.name}'`,
     });
   }
-  return count;
+  return { rows: sourceRows, unverified: null };
 }
 
 function toTaskCommit(

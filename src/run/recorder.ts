@@ -3,6 +3,7 @@
 import { RivetError, toErrorReport } from "../errors.ts";
 import type { QualityConfig } from "../config/mod.ts";
 import { formatCapabilities } from "../destination/mod.ts";
+import type { Manifest } from "../manifest.ts";
 import {
   type ColumnDrift,
   type ColumnName,
@@ -198,6 +199,18 @@ export class RunRecorder {
     this.#summary.source_count = sourceCount;
     this.#summary.reconciled = matched;
     this.#emit({ kind: "reconciled", exportName: this.unit.name, sourceCount, exportedRows, matched });
+  }
+
+  /** What was asked for and could not be had, of a run that is committed. */
+  unverified(error: RivetError): void {
+    this.#summary.error = toErrorReport(error);
+  }
+
+  /** For the manifest; null where nothing was asked for. */
+  verdicts(): NonNullable<Manifest["verdicts"]> | null {
+    const { validated, reconciled, quality_passed } = this.#summary;
+    if (validated === null && reconciled === null && quality_passed === null) return null;
+    return { validated, reconciled, quality_passed };
   }
 
   succeed(skipReason: string | null): void {
