@@ -3,7 +3,7 @@
 
 use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, i256};
 
-use crate::calendar::{US_PER_DAY, push_date, push_time, push_timestamp};
+use crate::calendar::{US_PER_DAY, push_date, push_time};
 use crate::column::{Bytes, ColumnBuffer, Store};
 use crate::error::{BUILDER, CoreError, PROTOCOL, Result, UNREPRESENTABLE, WIRE_MISMATCH};
 use crate::render;

@@ -11,6 +11,7 @@ mod csv_file;
 mod decode;
 pub mod encoder;
 pub mod error;
+mod key_lines;
 mod observe;
 mod output;
 mod parquet_file;
@@ -39,7 +40,7 @@ mod exports {
     enum Slot {
         Free,
         Encoder(Box<Encoder>),
-        Reader(Box<Reader>),
+        Reader(Reader),
     }
 
     #[derive(Deserialize)]
@@ -204,7 +205,7 @@ mod exports {
         with_state(|state| {
             let spec: ReaderSpec = parse(&std::mem::take(&mut state.result))?;
             let reader = Reader::new(spec.file_bytes as u64, &spec.columns, spec.keys.as_deref(), spec.format)?;
-            Ok(state.open(Slot::Reader(Box::new(reader))))
+            Ok(state.open(Slot::Reader(reader)))
         })
     }
 

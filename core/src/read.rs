@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -11,14 +11,13 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::reader::{ChunkReader, Length};
 use serde::Serialize;
 
-use crate::canonical::hash_row;
 use crate::column::to_arrow;
-use crate::csv_file::{CsvOptions, push_field};
-use crate::error::{BUILDER, CoreError, Result, UNREADABLE_FILE};
+use crate::csv_file::CsvOptions;
+use crate::error::{CoreError, Result, UNREADABLE_FILE};
+use crate::key_lines::KeyLines;
 use crate::observe::{ColumnCounts, ObservedColumn};
 use crate::read_csv::CsvReader;
-use crate::render::push_value;
-use crate::spec::{Codec, ColumnSpec, FormatSpec, Logical};
+use crate::spec::{ColumnSpec, FormatSpec, Logical};
 
 const TAIL_BYTES: u64 = 64 * 1024;
 const FOOTER_BYTES: usize = 8;
@@ -41,8 +40,8 @@ pub struct Report {
 
 /// A reader of either format.
 pub enum Reader {
-    Parquet(FileReader),
-    Csv(CsvReader),
+    Parquet(Box<FileReader>),
+    Csv(Box<CsvReader>),
 }
 
 impl Reader {
@@ -54,14 +53,11 @@ impl Reader {
     ) -> Result<Self> {
         Ok(match format {
             None | Some(FormatSpec::Parquet { .. } | FormatSpec::None) => {
-                Reader::Parquet(FileReader::new(file_bytes, specs, keys)?)
-            }
-            Some(FormatSpec::Csv { .. }) if keys.is_some() => {
-                return Err(CoreError::new(BUILDER, "The keys of a CSV file cannot be told"));
+                Reader::Parquet(Box::new(FileReader::new(file_bytes, specs, keys)?))
             }
             Some(FormatSpec::Csv { codec, level, delimiter, header, null }) => {
                 let options = CsvOptions::new(codec, level, delimiter.as_deref(), header, null)?;
-                Reader::Csv(CsvReader::new(file_bytes, specs, options)?)
+                Reader::Csv(Box::new(CsvReader::new(file_bytes, specs, keys, options)?))
             }
         })
     }
@@ -86,7 +82,7 @@ impl Reader {
     pub fn take_rows(&mut self) -> Option<Vec<u8>> {
         match self {
             Reader::Parquet(reader) => reader.take_rows(),
-            Reader::Csv(_) => None,
+            Reader::Csv(reader) => reader.take_rows(),
         }
     }
 
@@ -114,19 +110,12 @@ enum State {
     Done,
 }
 
-/// The rows as lines of CSV: the key columns, then the row's hash as in `_rivet_row_hash`.
-struct KeyLines {
-    keys: Vec<usize>,
-    options: CsvOptions,
-    /// The column chunks of the row group that is being read.
-    chunks: Vec<(u64, Bytes)>,
-    lines: Vec<u8>,
-}
-
 pub struct FileReader {
     file_bytes: u64,
     columns: Vec<Column>,
     key_lines: Option<KeyLines>,
+    /// The column chunks of the row group that is being read, where whole rows are wanted.
+    chunks: Vec<(u64, Bytes)>,
     metadata: Option<ArrowReaderMetadata>,
     state: State,
     range: Need,
@@ -155,14 +144,23 @@ impl FileReader {
         }
         let length = TAIL_BYTES.min(file_bytes);
         let range = Need { offset: file_bytes - length, length };
-        let key_lines = keys.map(|keys| open_key_lines(keys, &columns)).transpose()?;
-        Ok(FileReader { file_bytes, columns, key_lines, metadata: None, state: State::Tail, range, given: Vec::new() })
+        let names = columns.iter().map(|column| column.name.as_str());
+        let key_lines = keys.map(|keys| KeyLines::new(keys, names)).transpose()?;
+        Ok(FileReader {
+            file_bytes,
+            columns,
+            key_lines,
+            chunks: Vec::new(),
+            metadata: None,
+            state: State::Tail,
+            range,
+            given: Vec::new(),
+        })
     }
 
     /// The lines of the rows read since the last call; None when there are none.
     pub fn take_rows(&mut self) -> Option<Vec<u8>> {
-        let lines = std::mem::take(&mut self.key_lines.as_mut()?.lines);
-        (!lines.is_empty()).then_some(lines)
+        self.key_lines.as_mut()?.take()
     }
 
     /// What is still missing of the range that is wanted; None when all was read.
@@ -272,8 +270,8 @@ impl FileReader {
     }
 
     fn read_chunk(&mut self, group: usize, index: usize, bytes: Bytes) -> Result<()> {
-        if let Some(key_lines) = &mut self.key_lines {
-            key_lines.chunks.push((self.range.offset, bytes));
+        if self.key_lines.is_some() {
+            self.chunks.push((self.range.offset, bytes));
             if index + 1 == self.columns.len() {
                 self.read_group(group)?;
             }
@@ -311,7 +309,7 @@ impl FileReader {
         };
         let row_group = metadata.metadata().row_group(group);
         let row_bytes = (row_group.total_byte_size().max(1) / row_group.num_rows().max(1)).max(1) as usize;
-        let chunks = Arc::new(std::mem::take(&mut key_lines.chunks));
+        let chunks = Arc::new(std::mem::take(&mut self.chunks));
         let pieces = Pieces { file_bytes: self.file_bytes, chunks };
         let leaves = self.columns.iter().map(|column| column.leaf);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, metadata.clone())
@@ -327,49 +325,16 @@ impl FileReader {
                 column.rows += batch.num_rows() as u64;
                 column.counts.observe(&column.logical, array, false);
             }
-            key_lines.push(&self.columns, &arrays, batch.num_rows());
+            let values: Vec<_> = self.columns.iter().map(|column| &column.logical).zip(&arrays).collect();
+            key_lines.push(&values, batch.num_rows());
         }
         Ok(())
     }
 }
 
-fn open_key_lines(keys: &[String], columns: &[Column]) -> Result<KeyLines> {
-    let find = |name: &String| {
-        let found = columns.iter().position(|column| column.name == *name);
-        found.ok_or_else(|| unreadable(format!("key column '{name}' is not in it")).at_column(name))
-    };
-    Ok(KeyLines {
-        keys: keys.iter().map(find).collect::<Result<_>>()?,
-        options: CsvOptions::new(Codec::None, None, None, Some(false), None)?,
-        chunks: Vec::new(),
-        lines: Vec::new(),
-    })
-}
-
 fn pick_columns(batch: &RecordBatch, columns: &[Column]) -> Result<Vec<ArrayRef>> {
     let pick = |column: &Column| batch.column_by_name(&column.name).cloned();
     columns.iter().map(|column| pick(column).ok_or_else(|| unreadable("a batch lacks a column"))).collect()
-}
-
-impl KeyLines {
-    fn push(&mut self, columns: &[Column], arrays: &[ArrayRef], rows: usize) {
-        let values: Vec<(&Logical, &ArrayRef)> = columns.iter().map(|column| &column.logical).zip(arrays).collect();
-        let mut scratch = Vec::new();
-        let mut cell = Vec::new();
-        for row in 0..rows {
-            for (logical, array) in self.keys.iter().filter_map(|index| values.get(*index)) {
-                if array.is_valid(row) {
-                    cell.clear();
-                    push_value(&mut cell, logical, array, row);
-                    push_field(&mut self.lines, &cell, &self.options);
-                }
-                self.lines.push(self.options.delimiter);
-            }
-            let hash = hash_row(&values, row, &mut scratch) as i64;
-            self.lines.extend_from_slice(hash.to_string().as_bytes());
-            self.lines.push(b'\n');
-        }
-    }
 }
 
 /// Column chunks, each at its place in the file.

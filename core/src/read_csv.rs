@@ -13,6 +13,7 @@ use crate::column::{ColumnBuffer, Store};
 use crate::csv_file::CsvOptions;
 use crate::decode::{Decoder, Fields};
 use crate::error::{CoreError, Result, UNREADABLE_FILE};
+use crate::key_lines::KeyLines;
 use crate::observe::ColumnCounts;
 use crate::read::{Need, Report};
 use crate::spec::{Codec, ColumnSpec, Logical};
@@ -60,6 +61,7 @@ pub struct CsvReader {
     /// Fields in each row; known from the first one on.
     fields: Option<usize>,
     columns: Vec<Column>,
+    key_lines: Option<KeyLines>,
     /// The column at each place of a row.
     places: Vec<Option<usize>>,
     /// What was decompressed and not yet decoded.
@@ -72,7 +74,7 @@ pub struct CsvReader {
 }
 
 impl CsvReader {
-    pub fn new(file_bytes: u64, specs: &[ColumnSpec], options: CsvOptions) -> Result<Self> {
+    pub fn new(file_bytes: u64, specs: &[ColumnSpec], keys: Option<&[String]>, options: CsvOptions) -> Result<Self> {
         let mut columns = Vec::new();
         for spec in specs.iter().filter(|spec| !spec.hidden) {
             let logical = Logical::parse(&spec.logical)?;
@@ -88,6 +90,8 @@ impl CsvReader {
                 is_ambiguous: false,
             });
         }
+        let names = columns.iter().map(|column: &Column| column.name.as_str());
+        let key_lines = keys.map(|keys| KeyLines::new(keys, names)).transpose()?;
         let stream = match options.codec {
             Codec::Gzip => Stream::Gzip(GzDecoder::new(Vec::new())),
             Codec::Zstd => {
@@ -105,6 +109,7 @@ impl CsvReader {
             is_header_due: options.header,
             fields: None,
             columns,
+            key_lines,
             places: Vec::new(),
             text: Vec::new(),
             scanned: 0,
@@ -112,6 +117,11 @@ impl CsvReader {
             row_ends: Vec::new(),
             rows: 0,
         })
+    }
+
+    /// The lines of the rows read since the last call; None when there are none.
+    pub fn take_rows(&mut self) -> Option<Vec<u8>> {
+        self.key_lines.as_mut()?.take()
     }
 
     pub fn need(&self) -> Option<Need> {
@@ -196,11 +206,26 @@ impl CsvReader {
             self.split_row(start, end)?;
             start = end + 1;
         }
-        for column in &mut self.columns {
-            column.observe(&self.text)?;
-        }
+        self.observe()?;
         self.text.drain(..start);
         self.scanned -= start;
+        Ok(())
+    }
+
+    /// Decodes the fields that were found, column by column.
+    fn observe(&mut self) -> Result<()> {
+        let rows = self.columns.first().map_or(0, |column| column.starts.len());
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            arrays.push(column.observe(&self.text)?);
+        }
+        if let Some(key_lines) = &mut self.key_lines {
+            let values: Vec<_> = self.columns.iter().map(|column| &column.logical).zip(&arrays).collect();
+            key_lines.push(&values, rows);
+        }
         Ok(())
     }
 
@@ -318,10 +343,7 @@ fn split(
 
 impl Column {
     /// Decodes the fields that were found and forgets them.
-    fn observe(&mut self, text: &[u8]) -> Result<()> {
-        if self.starts.is_empty() {
-            return Ok(());
-        }
+    fn observe(&mut self, text: &[u8]) -> Result<ArrayRef> {
         let fields = Fields { bytes: text, starts: &self.starts, lengths: &self.lengths };
         let read = self.values.read(fields, &mut self.buffer).and_then(|()| self.buffer.take(&self.name));
         let array = read.map_err(|error| unreadable(error.message).at_column(&self.name))?;
@@ -329,7 +351,7 @@ impl Column {
         self.counts.observe(&self.logical, &array, false);
         self.starts.clear();
         self.lengths.clear();
-        Ok(())
+        Ok(array)
     }
 }
 

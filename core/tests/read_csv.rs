@@ -1,5 +1,7 @@
 //! A CSV file read back tells what was observed while it was written; a damaged one is refused or differs, and nothing panics.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use rivet_core::read::Reader;

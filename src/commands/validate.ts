@@ -119,6 +119,6 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
   const text = asJson ? toJson(verify.toValidateJson(report)) : verify.formatValidateReport(report);
   if (flags.output === undefined) context.terminal.out(text);
   else await (await import("./file.ts")).writeTextFile(flags.output, text);
-  const failure = verify.validateFailure(report);
+  const failure = verify.validateFailure(report, flags.config);
   if (failure !== null) throw failure;
 }

@@ -172,7 +172,7 @@ export interface FileContent {
 export interface FileReader {
   /**
    * The whole file's length is known; `need` says which byte range the core wants next, null when it is done. Without a `format` the file
-   * is Parquet; `keys` can only be named for Parquet.
+   * is Parquet.
    */
   open(
     fileBytes: number,

@@ -1,6 +1,6 @@
 // How a slice is read: one statement and one set of decoded columns, the same for the export and for every later check of it.
 
-import type { ColumnSpec, EdgeSpec, EncoderSpec, SliceObservations } from "../core/mod.ts";
+import type { ColumnSpec, CsvSpec, EdgeSpec, EncoderSpec, SliceObservations } from "../core/mod.ts";
 import {
   buildSelect,
   type Engine,
@@ -118,12 +118,14 @@ export interface RereadInput {
   readonly onSlice: (slice: Slice, result: ObserveResult) => void;
 }
 
-/** The rows of a slice in the source against those in its files, by key. Parquet only. */
+/** The rows of a slice in the source against those in its files, by key. */
 export interface KeysRequest {
   /** Reads the slice and writes, as CSV without a header, the key columns and the row's hash. */
   readonly source: ObserveRequest;
   readonly keys: readonly string[];
   readonly parts: readonly { readonly key: string; readonly size: number }[];
+  /** How the parts were written where they are CSV; null for Parquet. */
+  readonly csv: CsvSpec | null;
   /** Keys told of each sort, at most. */
   readonly keysMax: number;
 }

@@ -1,7 +1,7 @@
 // One slice read without being stored: its rows are decoded and observed, or compared by key with those in its files.
 
 import { RivetError } from "../errors.ts";
-import type { Core, Encoder } from "../core/mod.ts";
+import type { Core, CsvSpec, Encoder } from "../core/mod.ts";
 import type { Destination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
 import type { ReadReport, RowSink, Source } from "../source/mod.ts";
@@ -20,7 +20,7 @@ export async function observeSlice(request: ObserveRequest, tools: ObserveTools)
   return await readInto(request, tools, () => {});
 }
 
-/** Compares a slice of the source with the Parquet files that hold it. Memory grows with the rows of the slice. */
+/** Compares a slice of the source with the files that hold it. Memory grows with the rows of the slice. */
 export async function compareKeys(
   request: KeysRequest,
   tools: ObserveTools & { readonly destination: Destination },
@@ -81,6 +81,12 @@ function checkRows(report: ReadReport, decoded: number): void {
   );
 }
 
+/** The compression may have been edited since; the name of a file tells its own. */
+function toCsvSpec(csv: CsvSpec | null, key: string): CsvSpec | undefined {
+  if (csv === null) return undefined;
+  return { ...csv, codec: key.endsWith(".gz") ? "gzip" : key.endsWith(".zst") ? "zstd" : "none" };
+}
+
 /** Streams a stored file through the core's reader, in the ranges that it asks for. */
 async function readPartKeys(
   request: KeysRequest,
@@ -93,7 +99,7 @@ async function readPartKeys(
   const columns = request.source.columns.filter((column) => column.name !== request.source.encoder.edge?.column)
     .map(({ hidden: _, ...column }) => column);
   try {
-    reader.open(part.size, columns, request.keys);
+    reader.open(part.size, columns, request.keys, toCsvSpec(request.csv, part.key));
     for (let need = reader.need(); need !== null; need = reader.need()) {
       signal.throwIfAborted();
       const stream = await destination.get(part.key, need);

@@ -32,6 +32,8 @@ export interface ValidateQuestion {
 /** What was found at one prefix. */
 export interface CheckedPrefix {
   readonly exportName: string;
+  /** The export in the config; another name than `exportName` for a partition. */
+  readonly entryName: string;
   readonly uri: string;
   readonly verification: Verification;
 }
@@ -122,7 +124,7 @@ async function validatePlace(
     openCore: context.openCore,
     signal: context.signal,
   });
-  return { exportName: place.unitName, uri: destination.uri, verification };
+  return { exportName: place.unitName, entryName: entry.name, uri: destination.uri, verification };
 }
 
 async function rememberedPartitions({ config, state }: ValidateContext, entry: Export): Promise<string[]> {
@@ -169,8 +171,8 @@ export function validateExitCode(report: ValidateReport): 0 | 1 | 3 {
   return 0;
 }
 
-/** What ends the command when not all is well; null when it is. */
-export function validateFailure(report: ValidateReport): RivetError | null {
+/** What ends the command when not all is well; null when it is. `configPath` is for the cure. */
+export function validateFailure(report: ValidateReport, configPath: string): RivetError | null {
   const code = validateExitCode(report);
   if (code === 0) return null;
   const severity = code === 3 ? "wrong" : "unverified";
@@ -189,7 +191,9 @@ export function validateFailure(report: ValidateReport): RivetError | null {
     `${describeFinding(findings[0]!)}${more}`,
     {
       where: `export '${first.exportName}', ${first.uri}`,
-      ...(code === 3 ? { cure: "Run the export again, or read its chunks anew with `rivet repair`" } : {}),
+      ...(code === 3
+        ? { cure: `Run \`rivet repair -c ${configPath} -e ${first.entryName} --execute\`, or the export again` }
+        : {}),
     },
   );
 }

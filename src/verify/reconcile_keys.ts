@@ -28,7 +28,7 @@ export type Found =
 export async function drillDown(context: ReconcileContext, input: DrillDownInput): Promise<Map<number, Found>> {
   const { task, slices } = input;
   const none = (why: string) => new Map(slices.map((slice) => [slice.index, { kind: "none" as const, why }]));
-  if (task.export.format.kind !== "parquet") return none("keys can be told of Parquet files only");
+  const { format } = task.encoder;
   const keys = findKey(task, input.facts, slices[0]!);
   if (keys === null) return none("keys cannot be told: the rows have no key");
   const shape = buildReadShape(task, context.config.source.zeroDates);
@@ -39,6 +39,7 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
       keys,
       parts: input.parts.filter((part) => part.sliceIndex === slice.index)
         .map((part) => ({ key: part.fileName, size: part.observations.bytes })),
+      csv: format.kind === "csv" ? format : null,
       keysMax: input.keysMax,
     };
     try {

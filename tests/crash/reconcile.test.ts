@@ -108,6 +108,27 @@ for (const mode of MODES) {
   }
 }
 
+for (const codec of ["none", "gzip", "zstd"]) {
+  Deno.test(`CSV with the compression ${codec}: rows are told by key, also when the compression was edited since`, async () => {
+    await using folder = await temporaryFolder(inMemory());
+    const configPath = await prepareShop(folder.path, MODES.find(({ name }) => name === "chunked by range")!);
+    const text = await Deno.readTextFile(configPath);
+    const write = (codec: string) =>
+      Deno.writeTextFile(configPath, text.replace("format: parquet", `format: csv\n    compression: ${codec}`));
+    await write(codec);
+    assert.equal((await runEngine({ configPath })).failed_count, 0);
+    assert.equal((await reconcileEngine({ configPath }, { keysMax: 10 })).verified, true);
+    for (const { sql } of DAMAGES.slice(0, 1)) changeShop(folder.path, sql);
+    for (const now of [codec, codec === "none" ? "zstd" : "none"]) {
+      await write(now);
+      const report = await reconcileEngine({ configPath }, { keysMax: 10 });
+      const [found] = report.partitions.filter((check) => check.status !== "match");
+      const { missing, extra, changed } = found!.keys!;
+      assert.deepEqual({ missing, extra, changed }, { missing: [], extra: [], changed: ["31"] }, JSON.stringify(found));
+    }
+  });
+}
+
 Deno.test("an export that never ran is refused with the cure", async () => {
   await using folder = await temporaryFolder(inMemory());
   const configPath = await prepareShop(folder.path, MODES[0]!);

@@ -248,7 +248,11 @@ async function check(scene: Scene, name: string, damage: Damage): Promise<void> 
     const where = `${name} at ${depth}: ${JSON.stringify(verification.findings)}`;
     const expected = depth === "light" ? damage.light ?? damage.kinds : damage.kinds;
     assert.deepEqual(kinds, [...expected].sort(), where);
-    const exit = validateExitCode({ checked: [{ exportName: "t", uri: "", verification }], warnings: [], errors: [] });
+    const exit = validateExitCode({
+      checked: [{ exportName: "t", entryName: "t", uri: "", verification }],
+      warnings: [],
+      errors: [],
+    });
     assert.equal(exit, expected === damage.kinds ? damage.exit : 0, where);
     assert.equal(verification.passed, exit === 0 && verification.manifestFound, where);
     assert.equal(verification.isLegacy, name === "everything but the data deleted", where);
