@@ -1,10 +1,11 @@
 // Running exports for `run` and `apply`: state, progress, engine, summaries, exit code.
 
-import { type ErrorReport, RivetError } from "../errors.ts";
+import { type ErrorReport, RivetError, toRivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
 import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
+import { leaveReports, notifyOfFailure, notifyOfRuns } from "./aftermath.ts";
 import { type CommandContext, toJson } from "./command.ts";
 import { buildRunContext } from "./engine.ts";
 
@@ -27,7 +28,11 @@ export interface Execution {
   readonly adapt?: (context: RunContext) => RunContext;
   readonly run: (context: RunContext) => Promise<AggregateSummary>;
   /** What the summary says beside what happened. */
-  readonly annotate?: (aggregate: AggregateSummary) => object;
+  readonly annotate?: (aggregate: AggregateSummary) => Annotation;
+}
+
+export interface Annotation {
+  readonly apply_context?: object;
 }
 
 /** Runs exports and tells how it went; the exit code is set, not returned. */
@@ -35,11 +40,46 @@ export async function executeExports(context: CommandContext, execution: Executi
   const { config, exports, flags } = execution;
   checkStdout(exports, flags);
   await warnOfSharedFolders(context, exports);
+  const told = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    try {
+      return await attempt();
+    } catch (error) {
+      await notifyOfFailure(context, config, exports, toRivetError(error));
+      throw error;
+    }
+  };
   const { openStateLater } = await import("../state/mod.ts");
-  await using late = await openStateLater({
-    url: context.runtime.env("RIVET_STATE_URL"),
-    directory: config.directory,
-  });
+  await using late = await told(() =>
+    openStateLater({ url: context.runtime.env("RIVET_STATE_URL"), directory: config.directory })
+  );
+  const { openNotes } = await import("../report/mod.ts");
+  const notes = openNotes();
+  const aggregate = await told(() => runWatched(context, execution, late, notes.events));
+  const annotation = execution.annotate?.(aggregate) ?? {};
+  const aftermath = { config, notes, applyContext: annotation.apply_context };
+  const folders = await leaveReports(context, aggregate.per_export, aftermath);
+  if (folders.length === 1 && flags.progress !== "json") context.terminal.err(`report: ${folders[0]}/summary.md\n`);
+  try {
+    await writeSummaries(context, late, aggregate, annotation, flags);
+  } finally {
+    await notifyOfRuns(context, aggregate.per_export, aftermath);
+  }
+  const { aggregateExitCode } = await import("../run/mod.ts");
+  const code = aggregateExitCode(aggregate);
+  context.setExitCode(code);
+  const worst = aggregate.per_export.find((summary) => summary.error?.exit_code === code)?.error;
+  if (worst === undefined || worst === null || !context.globals().jsonErrors) return;
+  const { printFailure } = await import("./failure.ts");
+  printFailure(context.terminal, worst as ErrorReport, true);
+}
+
+/** Runs the exports while it is shown how far they are. */
+async function runWatched(
+  context: CommandContext,
+  { config, flags, run, adapt }: Execution,
+  late: LateState,
+  note: RunContext["events"],
+): Promise<AggregateSummary> {
   const { openWatcher } = await import("../report/mod.ts");
   const { terminal, runtime } = context;
   const watcher = openWatcher({
@@ -48,23 +88,20 @@ export async function executeExports(context: CommandContext, execution: Executi
     columns: () => terminal.columns(),
     nowMs: () => runtime.monotonic(),
   }, flags.progress);
-  const runContext = await buildRunContext(context, config, late, {
+  const options = {
     validate: flags.validate === true || flags.reconcile === true,
     reconcile: flags.reconcile === true,
     resume: flags.resume === true,
     force: flags.force === true,
     strict: flags.strict === true,
-  }, watcher.events);
-  const { aggregateExitCode } = await import("../run/mod.ts");
-  const aggregate = await execution.run(execution.adapt?.(runContext) ?? runContext);
+  };
+  const runContext = await buildRunContext(context, config, late, options, (event) => {
+    note(event);
+    watcher.events(event);
+  });
+  const aggregate = await run(adapt?.(runContext) ?? runContext);
   watcher.end(aggregate);
-  await writeSummaries(context, late, aggregate, execution);
-  const code = aggregateExitCode(aggregate);
-  context.setExitCode(code);
-  const worst = aggregate.per_export.find((summary) => summary.error?.exit_code === code)?.error;
-  if (worst === undefined || worst === null || !context.globals().jsonErrors) return;
-  const { printFailure } = await import("./failure.ts");
-  printFailure(context.terminal, worst as ErrorReport, true);
+  return aggregate;
 }
 
 /** `manifest.json` and `_SUCCESS` speak of one export: of several in one folder, the last one. */
@@ -111,13 +148,14 @@ async function writeSummaries(
   context: CommandContext,
   late: LateState,
   aggregate: AggregateSummary,
-  { flags, annotate }: Execution,
+  annotation: Annotation,
+  flags: ExecutionFlags,
 ): Promise<void> {
   if (aggregate.per_export.length > 1 && await late.exists()) {
     const { per_export, ...totals } = aggregate;
     await late.state.recordAggregate({ ...totals, details_json: JSON.stringify(per_export) });
   }
-  const text = toJson({ ...aggregate, ...annotate?.(aggregate) });
+  const text = toJson({ ...aggregate, ...annotation });
   if (flags.json) context.terminal.out(text);
   if (flags.summaryOutput === undefined) return;
   const { writeTextFile } = await import("./file.ts");

@@ -5,6 +5,7 @@ import { type ErrorReport, RivetError, worstExitCode } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { RepairPlan } from "../verify/mod.ts";
+import { leaveReports } from "./aftermath.ts";
 import {
   type AddCommand,
   collectParams,
@@ -102,7 +103,7 @@ async function execute(
     plan: RepairPlan;
   },
 ) {
-  const [{ executeRepair }, { repairUnit }, { openWatcher }] = await Promise.all([
+  const [{ executeRepair }, { repairUnit }, { openNotes, openWatcher }] = await Promise.all([
     import("../verify/mod.ts"),
     import("../run/mod.ts"),
     import("../report/mod.ts"),
@@ -115,11 +116,16 @@ async function execute(
     nowMs: () => runtime.monotonic(),
   }, flags.progress);
   const began = runtime.now();
+  const notes = openNotes();
+  const events: typeof watcher.events = (event) => {
+    notes.events(event);
+    watcher.events(event);
+  };
   const done = await executeRepair(
     engine,
     entry,
     plan,
-    (request) => repairUnit({ ...engine, events: watcher.events }, request),
+    (request) => repairUnit({ ...engine, events }, request),
   );
   watcher.end({
     run_aggregate_id: "",
@@ -138,6 +144,7 @@ async function execute(
     total_bytes_read: sum(done.summaries, ({ bytes_read }) => bytes_read),
     per_export: done.summaries,
   });
+  await leaveReports(context, done.summaries, { config, notes });
   return done;
 }
 

@@ -20,7 +20,6 @@ const MISSING: readonly { readonly path: string; readonly instead: string }[] = 
       instead: "Memory is bounded anyway; set `batch_size_memory_mb` for smaller fetches",
     },
   ]),
-  { path: "notifications", instead: "Let the scheduler notify by the exit code, or read `--summary-output`" },
 ];
 
 /** Throws RIVET_CONFIG_FEATURE_NOT_AVAILABLE for the first key of the table that is set. */

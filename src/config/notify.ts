@@ -1,6 +1,7 @@
 // `notifications:` with its URLs as references: one is read only when a message is sent.
 
 import { RivetError } from "../errors.ts";
+import { rememberSecret } from "../redact.ts";
 import type { Reading } from "./reading.ts";
 import type { NotificationConfig, WebhookConfig } from "./resolved.ts";
 import type { RawConfig, RawWebhook } from "./shape.ts";
@@ -24,15 +25,32 @@ function toWebhook(raw: RawWebhook | undefined, key: "slack" | "webhook", readin
     );
   }
   const { webhook_url: url, webhook_url_env: name } = raw;
+  if (url !== undefined) checkUrl(url, key, where);
   return {
     on: raw.on ?? ["failure"],
     resolveUrl() {
-      const found = url ?? reading.runtime.env(name!);
-      if (found !== undefined) return found;
+      if (url !== undefined) return url;
+      const found = reading.runtime.env(name!)?.trim();
+      if (found !== undefined && found !== "") return checkUrl(found, key, where);
       throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The environment variable '${name}' is not set`, {
         where,
         cure: `Set it with \`export ${name}=VALUE\``,
       });
     },
   };
+}
+
+/** Whoever has the URL can post to it: it is a secret as a whole, and stands in no message. */
+function checkUrl(url: string, key: string, where: string): string {
+  rememberSecret(url);
+  const parsed = URL.parse(url);
+  if (parsed !== null && ["https:", "http:"].includes(parsed.protocol)) return url;
+  throw new RivetError(
+    "RIVET_CONFIG_VALUE_OUT_OF_RANGE",
+    `The URL of \`notifications.${key}\` is no http or https URL`,
+    {
+      where,
+      cure: "Give the whole URL, as the service shows it",
+    },
+  );
 }

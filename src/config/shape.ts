@@ -263,7 +263,7 @@ const WebhookShape = z.strictObject({
   ),
   webhook_url_env: text().optional().describe("Environment variable that holds the URL."),
   on: z.array(z.enum(["failure", "schema_change", "degraded"])).optional().describe(
-    "What is reported. Default: `failure`.",
+    "What is reported: an export that failed, one whose columns changed, one that ended well but with warnings or retries. Default: `failure`.",
   ),
 });
 

@@ -4,3 +4,13 @@ export type { AggregateSummary, EventSink, RunEvent, RunSummary, SummaryError } 
 export { formatAggregate, formatCard } from "./card.ts";
 export { cut, formatBytes, formatCount, formatDuration } from "./format.ts";
 export { openWatcher, type ProgressStyle, type Screen, type Watcher } from "./terminal.ts";
+export { type Notice, sendNotices, type Trigger, triggersOf, type Webhook, type Webhooks } from "./notify.ts";
+export {
+  buildRunReport,
+  formatRunReport,
+  isReported,
+  openNotes,
+  type RunNotes,
+  type RunReport,
+  writeRunReport,
+} from "./run_report.ts";

@@ -54,7 +54,7 @@ export async function programPermissions(input: PermissionInput): Promise<Progra
       ...state.read,
       ...needs.flatMap(({ read }) => read),
     ]),
-    write: mergePaths([...state.write, ...needs.flatMap(({ write }) => write)]),
+    write: mergePaths([...state.write, ...reportFolders(config, exports), ...needs.flatMap(({ write }) => write)]),
     env: merge([...OWN_VARIABLES, ...needs.flatMap(({ env }) => env)]),
     sys: merge([...OWN_SYSTEM, ...needs.flatMap(({ sys }) => sys)]),
   };
@@ -92,6 +92,11 @@ function placeOf(entry: Export, runtime: Runtime): ResolvedDestination {
 
 function folderOf(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+}
+
+/** Where run reports go; a stream leaves none. */
+function reportFolders({ directory }: Config, exports: readonly Export[]): string[] {
+  return exports.every(({ destination }) => destination.kind === "stdout") ? [] : [join(directory, ".rivet")];
 }
 
 function webhookHosts({ notifications }: Config): string[] {

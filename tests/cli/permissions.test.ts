@@ -35,7 +35,7 @@ Deno.test("SQLite to a folder runs under exactly the printed permissions", async
     const env = { MOST: "9" };
     const { flags, ...lists } = await askPermissions(folder, env);
     assert.deepEqual(lists.net, []);
-    assert.deepEqual(lists.write, [join(folder, ".rivet_state.db"), join(out, "t")].sort());
+    assert.deepEqual(lists.write, [join(folder, ".rivet"), join(folder, ".rivet_state.db"), join(out, "t")].sort());
     assert.ok(lists.env.includes("MOST"));
     assert.deepEqual(lists.lanes.map(({ env, sys, net }) => [env, sys, net]), [[[], [], []]]);
     for (const args of [["run", "--validate"], ["doctor"], ["check"], ["state", "show"], ["metrics"]]) {

@@ -37,7 +37,7 @@ Deno.test("every key of the config has a meaning, and no mapping takes keys that
 Deno.test("the reference page names every key", () => {
   const page = buildConfigReference();
   for (const [path] of keys) assert.ok(page.includes(`| \`${path.split(".").at(-1)}\` |`), path);
-  assert.match(page, /\| `notifications` \| .*Not available in this version/);
+  assert.match(page, /\| `adaptive` \| .*Not available in this version/);
 });
 
 Deno.test("commands load the config room only when one of them needs it", async () => {
