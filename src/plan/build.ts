@@ -27,7 +27,7 @@ import {
 import { findColumn, type KeyContext } from "./key.ts";
 import { parquetSpec } from "./memory.ts";
 import { buildSlices, countSlices } from "./layout.ts";
-import { checkSettings, type SealedTask } from "./sealed.ts";
+import { checkKeys, checkSettings, type SealedTask } from "./sealed.ts";
 import { type Cut, cutChunked, cutWhole } from "./strategy.ts";
 import type { CursorWindow, Slice, Task } from "./task.ts";
 import { buildWindow, findCursor, isEmptyWindow, windowFilter } from "./window.ts";
@@ -170,6 +170,7 @@ function fromSealed(
   configPath: string,
 ): Planned {
   const { strategy, strategyLabel: label, layout, filters } = sealed;
+  checkKeys(sealed, keyContext.shape.columns, keyContext.where);
   const fixed = { strategy, label, layout, filters, warnings: [] };
   if (sealed.window === null || entry.incremental === null) return { ...fixed, window: null };
   const cursor = findCursor(keyContext, entry.incremental);

@@ -1,7 +1,7 @@
 // What a plan artifact fixes for one task, and how the engine takes it up again: nothing here asks the source where to cut.
 
 import { RivetError } from "../errors.ts";
-import type { Predicate, SourceColumn } from "../source/mod.ts";
+import type { KeyColumn, Predicate, SourceColumn } from "../source/mod.ts";
 import type { CursorState, StoredRun } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
 import { fingerprint } from "./definition.ts";
@@ -127,6 +127,42 @@ export function checkSettings(sealed: SealedTask, definition: Readonly<Record<st
       cure: "Give the same `--param` and environment values, or plan again",
     },
   );
+}
+
+/**
+ * Refuses cuts and filters that were made for a column as it is no more: where NULL has become possible, or values compare otherwise,
+ * rows would be left out or read twice.
+ */
+export function checkKeys({ layout, filters }: SealedTask, columns: readonly SourceColumn[], where: string): void {
+  const now = new Map(columns.map((column) => [column.name, column]));
+  for (const key of keysOf([layout, filters])) {
+    const found = key.names.flatMap((name) => now.get(name) ?? []);
+    const name = key.names.join(", ");
+    const notNull = found.some((column) => column.notNull === true);
+    const change = found.length < key.names.length
+      ? `'${name}' is gone`
+      : found[0]?.nativeType !== key.nativeType
+      ? `'${name}' was '${key.nativeType}' and is '${found[0]?.nativeType}'`
+      : key.notNull && !notNull
+      ? `'${name}' may be NULL now`
+      : null;
+    if (change === null) continue;
+    throw new RivetError("RIVET_PLAN_ARTIFACT_STALE", `The plan was cut along another column: ${change}`, {
+      where,
+      cure: "Plan again",
+    });
+  }
+}
+
+/** Every key column in a layout or filter, however deep. */
+function* keysOf(value: unknown): Generator<KeyColumn> {
+  if (Array.isArray(value)) {
+    // A list of cuts holds no columns.
+    if (typeof value[0] === "object" && !Array.isArray(value[0])) { for (const item of value) yield* keysOf(item); }
+  } else if (typeof value === "object" && value !== null) {
+    if ("names" in value && "nativeType" in value) yield value as KeyColumn;
+    else for (const inner of Object.values(value)) yield* keysOf(inner);
+  }
 }
 
 export interface ColumnDrift {

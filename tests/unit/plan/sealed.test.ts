@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import {
   admit,
+  checkKeys,
   checkSettings,
   findColumnDrift,
   type SealedTask,
   settingsFingerprint,
 } from "../../../src/plan/sealed.ts";
+import type { SourceColumn } from "../../../src/source/mod.ts";
 import type { CursorState, StoredRun } from "../../../src/state/mod.ts";
 
 const CREATED = Date.parse("2026-04-18T00:00:00Z");
@@ -93,6 +95,26 @@ Deno.test("settings that were filled in otherwise are refused, columns that chan
   assert.throws(() => checkSettings(sealed, { ...definition, query: "b" }, "export 't'"), {
     code: "RIVET_PLAN_ARTIFACT_STALE",
   });
+});
+
+Deno.test("cuts along a column that changed since are refused, wherever the column stands", () => {
+  const key = { names: ["id"], type: { kind: "int64" as const }, nativeType: "bigint", notNull: true };
+  const column = { name: "id", nativeType: "bigint", notNull: true } as SourceColumn;
+  const tasks: Partial<SealedTask>[] = [
+    { layout: { kind: "keys", columns: [key], cuts: [["1"]] } },
+    { layout: { kind: "integers", column: key, min: "1", max: "9", size: "1" } },
+    { filters: [{ kind: "all", of: [{ kind: "compare", column: key, op: ">=", value: "1" }] }] },
+  ];
+  for (const task of tasks) {
+    const check = (columns: SourceColumn[]) => checkKeys({ ...TASK, ...task }, columns, "export 't'");
+    check([column]);
+    for (const other of [{ ...column, notNull: false }, { ...column, nativeType: "text" }, { ...column, name: "x" }]) {
+      assert.throws(() => check([other]), { code: "RIVET_PLAN_ARTIFACT_STALE" });
+    }
+  }
+  const nullable = { ...key, notNull: false };
+  const task = { ...TASK, filters: [{ kind: "null" as const, columns: [nullable] }] };
+  checkKeys(task, [{ ...column, notNull: false }], "export 't'");
 });
 
 Deno.test("columns that came, went or changed their type are told apart", () => {
