@@ -183,7 +183,10 @@ export interface FileReader {
   need(): { offset: number; length: number } | null;
   /** The bytes at the needed offset, all of them or the first of them. */
   give(bytes: Uint8Array): void;
-  /** When `keys` were named: lines of CSV, the key columns and then the row's hash as in `_rivet_row_hash`; null when none are ready. */
+  /**
+   * When `keys` were named: lines of CSV, the key columns and then the row's hash as in `_rivet_row_hash`; null when none are ready.
+   * Drain it after `finish` as well.
+   */
   takeRows(): Uint8Array | null;
   /** Throws RIVET_VERIFY_CONTENT_UNMET when the file was not what it should be. */
   finish(): FileContent;

@@ -110,6 +110,7 @@ async function readPartKeys(
       for (let rows = reader.takeRows(); rows !== null; rows = reader.takeRows()) output(rows);
     }
     reader.finish();
+    for (let rows = reader.takeRows(); rows !== null; rows = reader.takeRows()) output(rows);
   } finally {
     reader.close();
   }
