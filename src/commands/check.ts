@@ -145,7 +145,7 @@ async function checkExport(context: CommandContext, input: CheckInput): Promise<
   };
   const planContext = { config, source, runtime: context.runtime, version: VERSION, strict: false };
   const examination = await examineExport(planContext, entry, memory);
-  const errors = examination.errors.map((error) => placed(error, entry));
+  const errors = examination.errors.map((error) => placed(error, entry, config.hide));
   await checkDestination(examination, errors);
   const target = input.target ?? entry.target;
   const isWanted = flags.typeReport || flags.strict || flags.json || input.target !== null;
@@ -156,13 +156,15 @@ async function checkExport(context: CommandContext, input: CheckInput): Promise<
   return { examination, types, target, errors };
 }
 
-/** With the export in its place: of several, one cannot tell otherwise which it was. */
-function placed(error: RivetError, entry: Export): RivetError {
+/**
+ * With the export in its place, for of several one cannot tell otherwise which it was, and without the values that were filled into
+ * the config: a server repeats them.
+ */
+function placed(error: RivetError, entry: Export, hide: (text: string) => string): RivetError {
   const name = `export '${entry.name}'`;
-  if (error.where?.includes(name)) return error;
   const { code, message, cure, retry, cause } = error;
-  const where = error.where === null ? name : `${name}, ${error.where}`;
-  return new RivetError(code, message, { where, cure, retry, cause });
+  const where = error.where === null ? name : error.where.includes(name) ? error.where : `${name}, ${error.where}`;
+  return new RivetError(code, hide(message), { where, cure, retry, cause });
 }
 
 /** Reads the credentials and looks at the place's form; writes nothing. */

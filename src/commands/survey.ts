@@ -53,7 +53,7 @@ export async function surveyExports(context: CommandContext, options: SurveyOpti
       connection,
       proposals: results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []),
       failures: results.flatMap((result, index) =>
-        result.status === "rejected" ? [placed(toRivetError(result.reason), exports[index]!)] : []
+        result.status === "rejected" ? [placed(toRivetError(result.reason), exports[index]!, config.hide)] : []
       ),
     };
   } finally {
@@ -74,10 +74,10 @@ export async function openMore(connection: SourceConnection, exports: number): P
   return opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
 }
 
-function placed(error: RivetError, entry: Export): RivetError {
-  if (error.where !== null) return error;
-  return new RivetError(error.code, error.message, {
-    where: `export '${entry.name}'`,
+/** In its export, and without the values that were filled into the config. */
+function placed(error: RivetError, entry: Export, hide: (text: string) => string): RivetError {
+  return new RivetError(error.code, hide(error.message), {
+    where: error.where ?? `export '${entry.name}'`,
     cure: error.cure,
     retry: error.retry,
     cause: error.cause,

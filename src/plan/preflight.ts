@@ -48,23 +48,21 @@ export interface PreflightContext {
 const LIMITS: SessionLimits = { statementTimeoutS: 30, lockTimeoutS: 10, connectTimeoutMs: 10_000 };
 
 export async function* preflight(context: PreflightContext): AsyncGenerator<PreflightCheck> {
-  const secrets: string[] = [];
-  for await (const check of checkAll(context, secrets)) yield hideSecrets(check, secrets);
+  for await (const check of checkAll(context)) yield hideSecrets(check, context.config.hide);
 }
 
-async function* checkAll(context: PreflightContext, secrets: string[]): AsyncGenerator<PreflightCheck> {
+async function* checkAll(context: PreflightContext): AsyncGenerator<PreflightCheck> {
   const later: PreflightCheck[] = [];
-  yield* checkSource(context, secrets, later);
+  yield* checkSource(context, later);
   yield* checkDestinations(context);
   yield await checkState(context);
   yield* later;
 }
 
-/** A password may stand in what a server answers. */
-function hideSecrets(check: PreflightCheck, secrets: readonly string[]): PreflightCheck {
-  const hide = (text: string) =>
-    redact(secrets.reduce((masked, secret) => masked.replaceAll(secret, "REDACTED"), text));
-  return { ...check, detail: hide(check.detail), hint: check.hint === null ? null : hide(check.hint) };
+/** Values that were filled into the config may stand in what a server answers, and so may its password. */
+function hideSecrets(check: PreflightCheck, hide: (text: string) => string): PreflightCheck {
+  const { detail, hint } = check;
+  return { ...check, detail: redact(hide(detail)), hint: hint === null ? null : redact(hint) };
 }
 
 function ok(name: string, detail: string): PreflightCheck {
@@ -86,7 +84,6 @@ const TLS_CODES: readonly string[] = ["RIVET_SOURCE_TLS_REQUIRED", "RIVET_CONFIG
 /** What is told after destinations and state goes into `later`. */
 async function* checkSource(
   context: PreflightContext,
-  secrets: string[],
   later: PreflightCheck[],
 ): AsyncGenerator<PreflightCheck> {
   let connection: SourceConnection;
@@ -95,9 +92,6 @@ async function* checkSource(
   } catch (error) {
     const isTls = error instanceof RivetError && TLS_CODES.includes(error.code);
     return yield fail(isTls ? "tls" : "source", error);
-  }
-  if (connection.engine !== "sqlite" && connection.password !== null && connection.password.length >= 4) {
-    secrets.push(connection.password);
   }
   yield describeTls(connection);
   let source: Source;

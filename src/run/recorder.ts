@@ -107,8 +107,9 @@ export class RunRecorder {
   }
 
   warn(context: string, message: string): void {
-    this.#summary.warnings = [...this.#summary.warnings, message];
-    this.#emit({ kind: "warning", exportName: this.unit.name, context, message });
+    const shown = this.context.config.hide(message);
+    this.#summary.warnings = [...this.#summary.warnings, shown];
+    this.#emit({ kind: "warning", exportName: this.unit.name, context, message: shown });
   }
 
   sliceStarted(slice: Slice, attempt: number): void {
@@ -168,7 +169,7 @@ export class RunRecorder {
       id: slice.id,
       attempt,
       code: error.code,
-      error: error.message,
+      error: this.context.config.hide(error.message),
       retryInMs,
     });
   }
@@ -232,7 +233,9 @@ export class RunRecorder {
   fail(error: RivetError): void {
     this.#error = error;
     this.#summary.status = error.code === "RIVET_RUN_INTERRUPTED" ? "interrupted" : "failed";
-    this.#summary.error = toErrorReport(error);
+    const report = toErrorReport(error);
+    // What the server says of a query may repeat the values that were filled into it.
+    this.#summary.error = { ...report, error: this.context.config.hide(report.error) };
   }
 
   toMetric(status: MetricRow["status"], rows: number): MetricRow {

@@ -138,7 +138,8 @@ async function runOne(
       }
       recorder.sliceFailed(slice, attempt, error, delay);
       if (delay === null) {
-        await state.failSlice(run.runId, slice.index, error.message, true, run.lease);
+        const shown = run.context.config.hide(error.message);
+        await state.failSlice(run.runId, slice.index, shown, true, run.lease);
         throw error;
       }
       if (needsNewLane(error)) await lane.drop();

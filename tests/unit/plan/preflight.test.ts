@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Config, Export } from "../../../src/config/mod.ts";
 import { preflight, type PreflightCheck } from "../../../src/plan/mod.ts";
+import { rememberSecret } from "../../../src/redact.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
 import type { ServerConnection, Source } from "../../../src/source/mod.ts";
 
@@ -50,6 +51,7 @@ async function check(given: Given): Promise<Record<string, PreflightCheck>> {
   const found: Record<string, PreflightCheck> = {};
   const checks = preflight({
     config: {
+      hide: (text: string) => text.replaceAll("2026-12-24", "${DAY}"),
       source: { resolveConnection: () => Promise.resolve({ engine, ...SERVER, ...given.connection }) },
     } as unknown as Config,
     exports: [entry],
@@ -116,12 +118,14 @@ Deno.test("a database without snapshots is told before it is read", async () => 
   assert.equal((await check({ engine: "mssql", source: { consistency: "snapshot" } }))["consistency"], undefined);
 });
 
-Deno.test("the password is hidden, whoever says it", async () => {
+Deno.test("the password and what was filled into the config are hidden, whoever says it", async () => {
+  // As reading the connection does.
+  rememberSecret(PASSWORD);
   const found = await check({
     source: { serverVersion: `18 built with ${PASSWORD}`, proxy: `the proxy of '${PASSWORD}'` },
-    answers: { "SELECT 1 FROM": new Error(`no '${PASSWORD}' for you`) },
+    answers: { "SELECT 1 FROM": new Error(`no '${PASSWORD}' for you at "2026-12-24"`) },
   });
-  assert.match(found["privileges of export 'orders'"]!.detail, /no 'REDACTED' for you/);
+  assert.match(found["privileges of export 'orders'"]!.detail, /no 'REDACTED' for you at "\$\{DAY\}"/);
   for (const { detail, hint } of Object.values(found)) assert.ok(!`${detail} ${hint}`.includes(PASSWORD));
 });
 
