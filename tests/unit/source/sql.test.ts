@@ -78,3 +78,10 @@ Deno.test("the edge column marks both edges of a window", () => {
   assert.equal(edgeColumn("sqlite", "_e", low, null).expression, `(CASE WHEN "id" <= 5 THEN 1 ELSE 0 END + 0)`);
   assert.equal(edgeColumn("postgres", "_e", null, null).expression, "(0 + 0)::int4");
 });
+
+Deno.test("the transaction of a row's version is counted in 64 bits and compared half-open", () => {
+  const sql = buildPredicate("postgres", { kind: "transactions", from: "5", to: "4294967301" });
+  assert.match(sql, /xmin::text::bigint/);
+  assert.match(sql, / >= 5 AND .* < 4294967301$/);
+  assert.equal(buildPredicate("postgres", { kind: "transactions", from: null, to: null }), "");
+});
