@@ -210,6 +210,9 @@ function toTaskCommit(
   };
 }
 
+/** A row at the edge takes some 40 bytes of the state; from here on it shows. */
+const EDGE_ROWS_WARN = 100_000;
+
 /** The planned upper bound, and the rows at its edge. An empty window moves nothing. */
 function nextCursor(run: Run, slices: readonly StoredSlice[]): CursorState | null {
   const { window } = run.task;
@@ -217,6 +220,14 @@ function nextCursor(run: Run, slices: readonly StoredSlice[]): CursorState | nul
   const edge: Record<string, number> = {};
   for (const slice of slices) {
     for (const [hash, count] of Object.entries(slice.observations?.edge ?? {})) edge[hash] = (edge[hash] ?? 0) + count;
+  }
+  const remembered = Object.keys(edge).length;
+  if (remembered > EDGE_ROWS_WARN) {
+    run.recorder.warn(
+      "cursor",
+      `${remembered} rows lie on the last value of '${window.definition.column}' or in its \`cursor_lag\`, and each is remembered ` +
+        "until the next run; a finer cursor column or a shorter lag makes the state smaller",
+    );
   }
   return {
     value: window.high,

@@ -72,6 +72,20 @@ Deno.test("a coarse cursor remembers the rows of its last value, and no more wit
   });
 });
 
+Deno.test("a cursor so coarse that remembering its last value takes room is told, and still loses nothing", async () => {
+  await withExport("cursor_column: at", async ({ sql, run }) => {
+    const rows = (from: number, to: number) =>
+      sql(`WITH RECURSIVE s(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM s WHERE i < ${to})
+        INSERT INTO t SELECT i, '2026-01-01 00:00:00', NULL FROM s`);
+    rows(1, 100_001);
+    const first = await run();
+    assert.equal(first.rows, 100_001);
+    assert.match(first.warnings.join(), /100001 rows lie on the last value of 'at'.*finer cursor column/);
+    rows(100_002, 100_010);
+    assert.equal((await run()).rows, 9);
+  });
+});
+
 Deno.test("a look-back moves no cursor back, and forgets what lies before it", async () => {
   await withExport("cursor_column: at\n    cursor_lag: 3d", async ({ sql, run, ids, cursor }) => {
     for (let n = 0; n < 10; n++) {
