@@ -38,7 +38,7 @@ export async function keepLease(
   for (;;) {
     options.signal.throwIfAborted();
     const result = await state.takeLease(key, holder, options.ttlMs, options.isDead);
-    if (result.kind === "taken") return keep(state, result.lease, options.ttlMs);
+    if (result.kind === "taken") return keep(state, result.lease, runtime, options.ttlMs);
     const who = `process ${result.holder.pid} on ${result.holder.host}`;
     const waited = runtime.monotonic() - began;
     if (waited >= options.lockWaitS * 1000) throw refuse(key, who, result.holder.runId, options.lockWaitS);
@@ -56,13 +56,19 @@ function refuse(key: ExportKey, who: string, runId: string | null, lockWaitS: nu
   });
 }
 
-function keep(state: State, lease: Lease, ttlMs: number): KeptLease {
+/** A renewal that fails is not yet a lease that is lost: it holds until its time is over, and the state may come back before. */
+function keep(state: State, lease: Lease, runtime: Runtime, ttlMs: number): KeptLease {
   const lost = new AbortController();
+  let keptAt = runtime.monotonic();
   let renewing: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
+    const askedAt = runtime.monotonic();
     renewing = state.renewLease(lease, ttlMs).then((kept) => {
-      if (!kept) lost.abort(leaseLost(lease));
-    }, (error) => lost.abort(error));
+      if (kept) keptAt = askedAt;
+      else lost.abort(leaseLost(lease));
+    }, (error) => {
+      if (runtime.monotonic() - keptAt >= ttlMs) lost.abort(error);
+    });
   }, Math.max(100, ttlMs / 3));
   return {
     lease,
