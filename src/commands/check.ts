@@ -9,9 +9,9 @@ import type { Target } from "../types/mod.ts";
 import { VERSION } from "../version.ts";
 import {
   type AddCommand,
-  collectParams,
   type CommandContext,
   orStopped,
+  PARAM_OPTION,
   readConfigFile,
   readConfigState,
   selectExports,
@@ -40,12 +40,7 @@ export const addCheck: AddCommand = (program, context) => {
     .description("Look at the exports of a config before they run: strategy, cost, types")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option("--type-report", "what each column becomes")
     .option("--target <warehouse>", "and in bigquery, snowflake, duckdb or clickhouse")
     .option("--strict", "fail when a column would lose something")

@@ -26,6 +26,8 @@ export interface CommandContext {
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   readonly globals: () => GlobalOptions;
+  /** Told of the config that is worked on: the values that were filled into it are shown by their names from then on. */
+  onConfig(config: Config): void;
   /** The exit code of a command that ended without throwing. */
   setExitCode(code: number): void;
 }
@@ -58,6 +60,7 @@ export async function readConfigFile(
 ): Promise<Config> {
   const { readConfig } = await import("../config/mod.ts");
   const config = await readConfig(path, { params, runtime: context.runtime });
+  context.onConfig(config);
   for (const warning of config.warnings) context.terminal.err(`warning: ${warning}\n`);
   return config;
 }

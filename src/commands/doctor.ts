@@ -4,7 +4,7 @@ import { RivetError, toRivetError } from "../errors.ts";
 import type { Config } from "../config/mod.ts";
 import type { PreflightCheck } from "../plan/mod.ts";
 import { redact, sanitizeTerminal } from "../redact.ts";
-import { type AddCommand, collectParams, type CommandContext, orStopped, selectExports, toJson } from "./command.ts";
+import { type AddCommand, type CommandContext, orStopped, PARAM_OPTION, selectExports, toJson } from "./command.ts";
 
 interface DoctorFlags {
   config: string;
@@ -26,12 +26,7 @@ export const addDoctor: AddCommand = (program, context) => {
     .description("Prove that source, destinations and state can be used, before a run depends on it")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option("--json", "as one JSON object")
     .addHelpText("after", EXAMPLES)
     .action((flags) => doctorCommand(context, flags));

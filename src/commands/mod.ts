@@ -76,7 +76,13 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
         notify: flags.notify,
       };
     };
-    const context: CommandContext = { ...options, globals, setExitCode: (code) => exitCode = code };
+    let hide = (text: string) => text;
+    const context: CommandContext = {
+      ...options,
+      globals,
+      onConfig: (config) => hide = config.hide,
+      setExitCode: (code) => exitCode = code,
+    };
     for (const add of COMMANDS) add(program as never, context);
     for (const command of allCommands(program as never)) {
       command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
@@ -89,7 +95,8 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       const failure = toFailure(error);
       if (failure === null) return (error as CommanderError).exitCode;
       const { printFailure } = await import("./failure.ts");
-      printFailure(terminal, toErrorReport(failure), args.includes("--json-errors"));
+      const report = toErrorReport(failure);
+      printFailure(terminal, { ...report, error: hide(report.error) }, args.includes("--json-errors"));
       return toExitCode(failure);
     }
   };

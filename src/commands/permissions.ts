@@ -1,7 +1,7 @@
 // `rivet permissions`: the `--allow-…` list under which the whole program can run the exports of a config, and nothing else.
 
 import { fileURLToPath } from "node:url";
-import { type AddCommand, collectParams, type CommandContext, selectExports, toJson } from "./command.ts";
+import { type AddCommand, type CommandContext, PARAM_OPTION, selectExports, toJson } from "./command.ts";
 
 interface PermissionFlags {
   config: string;
@@ -23,12 +23,7 @@ export const addPermissions: AddCommand = (program, context) => {
     .description("Print the deno permissions that running a config needs")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option("--json", "as one JSON object")
     .addHelpText("after", EXAMPLES)
     .action((flags) => permissionsCommand(context, flags));
