@@ -155,7 +155,7 @@ class ManifestReader {
       const manifest = isOwn ? this.#parse(key, bytes) : parseQuietly(bytes);
       this.#track(key, manifest);
       if (!isWanted || manifest === null || !this.#isOurs(manifest)) continue;
-      if (manifest.run_id === canonical?.manifest?.run_id) this.#compareCopy(key, bytes, canonical);
+      if (canonical?.isOurs && manifest.run_id === canonical.manifest?.run_id) this.#compareCopy(key, bytes, canonical);
       else await this.#check(key, manifest);
       runs.push({ key, manifest });
     }
@@ -196,7 +196,10 @@ class ManifestReader {
 
   async #readBytes(key: string): Promise<Uint8Array<ArrayBuffer> | null> {
     try {
-      return await readSmall(this.destination, key, MANIFEST_BYTES_MAX);
+      const bytes = await readSmall(this.destination, key, MANIFEST_BYTES_MAX);
+      if (bytes !== null) return bytes;
+      this.findings.push({ kind: "manifest_read_error", path: key, detail: "it vanished after it was listed" });
+      return null;
     } catch (error) {
       this.findings.push({ kind: "manifest_read_error", path: key, detail: messageOf(error) });
       return null;
@@ -233,7 +236,8 @@ async function readMarker(
 ): Promise<{ consistent: boolean | null; fingerprint: string }> {
   const speaksOfOthers = canonical !== null &&
     (!canonical.isOurs || (question.runId !== null && canonical.manifest?.run_id !== question.runId));
-  if (speaksOfOthers) return { consistent: null, fingerprint: "" };
+  const isUnread = canonical === null && objects.has(MANIFEST_KEY);
+  if (speaksOfOthers || isUnread) return { consistent: null, fingerprint: "" };
   if (!objects.has(SUCCESS_KEY)) {
     if (canonical !== null) findings.push({ kind: "success_marker_absent" });
     return { consistent: null, fingerprint: "" };

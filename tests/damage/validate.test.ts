@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { openCore } from "../../src/core/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import { crc32cOf, crcToDecimal } from "../../src/destination/digest.ts";
@@ -18,7 +17,7 @@ import {
 } from "../../src/manifest.ts";
 import { type Depth, validateExitCode, validatePrefix, type Verification } from "../../src/verify/mod.ts";
 import { openBackends } from "../support/destinations.ts";
-import { runEngine } from "../support/engine.ts";
+import { exportOnce, type Objects, ROWS } from "../support/exported.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
 
 const { backends, absent, close } = await openBackends();
@@ -27,8 +26,6 @@ Deno.test.afterAll(close);
 for (const name of absent) Deno.test({ name: `validate on ${name}`, ignore: true, fn() {} });
 
 const signal = new AbortController().signal;
-const ROWS = 60;
-
 /** Each with one part and with several. */
 const FORMATS = {
   "one Parquet file": "format: parquet",
@@ -37,34 +34,6 @@ const FORMATS = {
   "several CSV files, zstd":
     "format: csv, compression: zstd, csv: {delimiter: ';', 'null': NULL}, mode: chunked, chunk_column: id, chunk_size: 20",
 } as const;
-
-type Objects = ReadonlyMap<string, Uint8Array>;
-
-/** The objects of one run; `changedId` is a row with another body. */
-async function exportOnce(format: string, changedId = 0): Promise<Objects> {
-  await using folder = await temporaryFolder(inMemory());
-  {
-    using db = new DatabaseSync(join(folder.path, "shop.db"));
-    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, price DECIMAL(10,2), at TIMESTAMP, body TEXT)");
-    const insert = db.prepare("INSERT INTO t VALUES (?, ?, ?, ?)");
-    for (let id = 1; id <= ROWS; id++) {
-      const body = id === changedId ? "changed" : id % 7 === 0 ? null : `"${id};`;
-      insert.run(id, id / 4, `2026-01-${String(1 + id % 28).padStart(2, "0")} 00:00:00`, body);
-    }
-  }
-  const configPath = join(folder.path, "rivet.yaml");
-  await Deno.writeTextFile(
-    configPath,
-    `source: {type: sqlite, path: shop.db}\nexports:\n  - {name: t, table: t, ${format}, destination: {type: local, path: out}}\n`,
-  );
-  const summary = await runEngine({ configPath });
-  assert.equal(summary.failed_count, 0, JSON.stringify(summary.per_export[0]?.error));
-  const objects = new Map<string, Uint8Array>();
-  for await (const { name } of Deno.readDir(join(folder.path, "out"))) {
-    objects.set(name, await Deno.readFile(join(folder.path, "out", name)));
-  }
-  return objects;
-}
 
 const made = new Map<string, Promise<Objects>>();
 
