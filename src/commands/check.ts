@@ -1,9 +1,8 @@
 // `rivet check`: what a run would do, how the server would take it, and what becomes of each column. It reads no rows and writes nothing.
 
-import { type ErrorReport, RivetError, toErrorReport, toExitCode, worstExitCode } from "../errors.ts";
+import { RivetError, toExitCode, worstExitCode } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { Examination, TypeReport } from "../plan/mod.ts";
-import { redact } from "../redact.ts";
 import type { State } from "../state/mod.ts";
 import type { Target } from "../types/mod.ts";
 import { VERSION } from "../version.ts";
@@ -62,7 +61,10 @@ async function checkCommand(context: CommandContext, flags: CheckFlags): Promise
   const target = await readTarget(flags.target);
   const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export);
-  const { formatChecked, LEGEND } = await import("./check_text.ts");
+  const [{ formatChecked, LEGEND }, { toJsonLine }] = await Promise.all([
+    import("./check_text.ts"),
+    import("./check_json.ts"),
+  ]);
   await using state = await readConfigState(context, config.directory);
   const failures: RivetError[] = [];
   let shown = 0;
@@ -200,81 +202,4 @@ function representative(failures: readonly RivetError[]): RivetError {
     retry: worst.retry,
     cause: worst,
   });
-}
-
-/** One line of `--json`. */
-export function toJsonLine({ examination, types, target, errors }: CheckedExport): Record<string, unknown> {
-  const { entry, rules } = examination;
-  const byLevel = (level: string) =>
-    rules.filter((rule) => rule.level === level).map(({ name, message, cure }) => ({ rule: name, message, cure }));
-  return {
-    export: entry.name,
-    ok: errors.length === 0,
-    ...types === null ? {} : typesToJson(types, target),
-    plan: { rejected: byLevel("rejected"), warnings: byLevel("warning"), degraded: byLevel("degraded") },
-    diagnostic: diagnosticToJson(examination),
-    errors: errors.map(toErrorReport).map((report): ErrorReport => ({ ...report, error: redact(report.error) })),
-  };
-}
-
-function typesToJson(types: TypeReport, target: Target | null): Record<string, unknown> {
-  return {
-    columns: types.columns.map((column) => ({
-      column: column.name,
-      source_type: column.nativeType,
-      rivet_type: column.label,
-      arrow_type: column.arrow,
-      fidelity: column.fidelity,
-      warnings: column.warnings,
-      ...target === null ? {} : {
-        target_type: column.target?.native ?? null,
-        target_status: column.status,
-        target_note: column.target?.note ?? null,
-        autoload_type: column.target?.autoload ?? null,
-        cast_sql: column.target?.cast?.replaceAll("{col}", () => column.name) ?? null,
-      },
-    })),
-    violations: types.violations.map(({ column, fidelity, message, isFatal }) => ({
-      column_name: column,
-      fidelity,
-      message,
-      fatal: isFatal,
-    })),
-    target,
-    target_failures: types.targetFailures,
-    recovery_sql: types.recoverySql,
-  };
-}
-
-function diagnosticToJson({ entry, diagnosis }: Examination): Record<string, unknown> | null {
-  if (diagnosis === null) return null;
-  const { task, estimate, access, advice, usesIndex } = diagnosis;
-  return {
-    export_name: entry.name,
-    strategy: task.strategyLabel,
-    mode: entry.mode,
-    chunks: task.slices.length,
-    partitions: diagnosis.partitions,
-    cursor_column: entry.incremental === null ? null : diagnosis.column,
-    range_column: diagnosis.column,
-    row_estimate: estimate.rows,
-    row_source: estimate.source,
-    avg_row_bytes: estimate.rowBytes,
-    cursor_min: diagnosis.min,
-    cursor_max: diagnosis.max,
-    scan_type: access?.scan ?? null,
-    uses_index: usesIndex,
-    verdict: advice.verdict,
-    breach: advice.breach,
-    configured_profile: entry.tuning.profile,
-    recommended_profile: advice.profile,
-    recommended_parallel: advice.parallel,
-    warnings: advice.warnings,
-    suggestion: advice.suggestion,
-    capabilities: {
-      uses_index: usesIndex,
-      has_cursor: entry.incremental !== null,
-      can_parallel: task.source !== "sqlite" && task.slices.length > 1,
-    },
-  };
 }

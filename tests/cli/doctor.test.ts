@@ -247,7 +247,10 @@ Deno.test("Ctrl-C in the middle of a probe ends the command and removes the prob
   await withShop([{ name: "a", ...T, ...toBucket(fake.url) }], async (folder) => {
     const child = startCli(["doctor", "-c", "rivet.yaml"], { cwd: folder, env: KEYS });
     const stderr = new Response(child.stderr).text();
+    let isOver = false;
+    child.status.then(() => isOver = true);
     while (!fake.calls.some(({ operation }) => operation === "GET object")) {
+      if (isOver) assert.fail(await stderr);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assert.equal(fake.buckets.get("bucket")!.size, 1);
