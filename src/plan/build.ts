@@ -264,8 +264,14 @@ function nullWarnings(window: CursorWindow, column: string): string[] {
 /** A guard that is not there is said, where the engine usually has one. */
 function lateWarnings(source: Source, cursor: KeyColumn, window: CursorWindow): string[] {
   if (source.engine !== "postgres" || cursor.type.kind !== "timestamp" || window.protection.length > 1) return [];
+  if (cursor.names.length > 1) {
+    return [
+      "rows of transactions that commit late may be missed: a cursor of two columns is not held below open transactions; set `cursor_lag`",
+    ];
+  }
   return [
-    "rows of transactions that commit late may be missed: this user cannot see other sessions; grant pg_read_all_stats, or set `cursor_lag`",
+    "rows of transactions that commit late may be missed: open transactions cannot be seen from here (a replica, or a user without " +
+    "pg_read_all_stats); read the primary with that right, or set `cursor_lag`",
   ];
 }
 

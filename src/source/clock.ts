@@ -106,7 +106,9 @@ export async function oldestTransaction(source: Source, column: KeyColumn): Prom
     (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database()), clock_timestamp())`;
   // Without pg_read_all_stats the sessions of other roles are listed but their transaction is hidden.
   // Their kind may be hidden too, and with track_activities off a session hides its transaction from everybody.
-  const hidden = `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+  // A replica lists its own sessions: those that write are on another server.
+  const hidden =
+    `pg_is_in_recovery() OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND (backend_type IS NULL OR (backend_type = 'client backend' AND (state IS NULL OR state = 'disabled'))))`;
   const bound = `(${start} - interval '${resolutionS(column.nativeType)} seconds')`;
   const text = column.type.utc ? `${bound}::text` : `(${bound} AT TIME ZONE ${DATABASE_ZONE})::text`;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { RivetError } from "../../src/errors.ts";
 import type { ReadOptions } from "../../src/source/mod.ts";
+import { type KeyColumn, oldestTransaction } from "../../src/source/mod.ts";
 import { openPostgres } from "../../src/source/postgres/mod.ts";
 import { openPgSink } from "../support/pg_sink.ts";
 import { openPostgresServer, openPrivatePostgres, openReplica, runSql } from "../support/postgres.ts";
@@ -72,3 +73,16 @@ Deno.test(
     assert.match(error.cure, /hot_standby_feedback/);
   },
 );
+
+Deno.test({ name: "a replica does not vouch for transactions that are open on its primary", ignore }, async () => {
+  const at: KeyColumn = {
+    names: ["at"],
+    type: { kind: "timestamp", unit: "us", utc: true },
+    nativeType: "timestamp with time zone",
+    notNull: true,
+  };
+  await using onPrimary = await openPostgres(primary!.connection, limits);
+  await using onReplica = await openPostgres(replica!.connection, limits);
+  assert.notEqual(await oldestTransaction(onPrimary, at), null);
+  assert.equal(await oldestTransaction(onReplica, at), null);
+});
