@@ -190,6 +190,13 @@ function describeProxy({ proxy }: Source): PreflightCheck {
   );
 }
 
+/** `a, b, c`, or the first of many and how many more. */
+function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_MAX).join(", ");
+  return names.length <= NAMES_MAX ? shown : `${shown} and ${names.length - NAMES_MAX} more`;
+}
+
+const NAMES_MAX = 3;
 const DESTINATION_TIMEOUT_MS = 15_000;
 const PROBES_AT_ONCE = 8;
 
@@ -211,7 +218,7 @@ async function* checkDestinations(context: PreflightContext): AsyncGenerator<Pre
   for (let start = 0; start < queue.length; start += PROBES_AT_ONCE) {
     context.signal.throwIfAborted();
     const batch = queue.slice(start, start + PROBES_AT_ONCE);
-    yield* await Promise.all(batch.map(({ place, names }) => checkDestination(context, place, names.join(", "))));
+    yield* await Promise.all(batch.map(({ place, names }) => checkDestination(context, place, nameSome(names))));
   }
 }
 

@@ -102,7 +102,10 @@ function reportFolders({ directory }: Config, exports: readonly Export[]): strin
 function webhookHosts({ notifications }: Config): string[] {
   return [notifications?.slack, notifications?.webhook].flatMap((hook) => {
     if (!hook) return [];
-    const url = new URL(hook.resolveUrl());
+    const text = hook.resolveUrl();
+    // A message that cannot be sent fails no run.
+    if (!URL.canParse(text)) return [];
+    const url = new URL(text);
     return [`${url.hostname}:${url.port || (url.protocol === "http:" ? "80" : "443")}`];
   });
 }
