@@ -20,7 +20,7 @@ interface Flags {
   config: string;
   export: string;
   param: Record<string, string>;
-  depth: "count" | "content";
+  depth: "count" | "content" | "rows";
   keys?: true | undefined;
   keysMax: number;
   runId?: string | undefined;
@@ -49,8 +49,8 @@ export const addReconcile: AddCommand = (program, context) => {
       {} as Record<string, string>,
     )
     .addOption(
-      new Option("--depth <depth>", "count: rows alone; content: the values of every column as well")
-        .choices(["count", "content"] as const).default("content" as const),
+      new Option("--depth <depth>", "count: rows alone; content: column checksums; rows: every row of the files")
+        .choices(["count", "content", "rows"] as const).default("content" as const),
     )
     .option("--keys", "name the keys of rows that differ; reads the files of those chunks")
     .option("--keys-max <count>", "keys to name of each sort and chunk", parseCount, 100)

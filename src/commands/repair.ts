@@ -22,7 +22,7 @@ interface Flags {
   param: Record<string, string>;
   report?: string | undefined;
   execute?: true | undefined;
-  depth: "count" | "content";
+  depth: "count" | "content" | "rows";
   format: "pretty" | "json";
   json?: true | undefined;
   output?: string | undefined;
@@ -54,8 +54,8 @@ export const addRepair: AddCommand = (program, context) => {
     )
     .option("--execute", "read the chunks again; without it nothing is changed")
     .addOption(
-      new Option("--depth <depth>", "without --report: compare rows alone, or values as well")
-        .choices(["count", "content"] as const).default("content" as const),
+      new Option("--depth <depth>", "without --report, what is compared: see `rivet reconcile`")
+        .choices(["count", "content", "rows"] as const).default("content" as const),
     )
     .option("-o, --output <file>", "write plan or result as JSON")
     .addOption(

@@ -28,19 +28,16 @@ class Lines {
 }
 
 export class KeyDifference {
-  /** Key → hashes of the stored rows that have it and were not met in the source yet. */
-  readonly #stored = new Map<string, string[]>();
-  /** Rows of the source whose key or hash was not among the stored ones. */
+  /** Lines of stored rows that were not met in the source yet → how many. */
+  readonly #stored = new Map<string, number>();
+  /** Keys of the source's rows that no stored row equals. */
   readonly #unmatched: string[] = [];
   readonly #lines = { stored: new Lines(), source: new Lines() };
   #rows = 0;
 
   addStored(bytes: Uint8Array): void {
     for (const line of this.#lines.stored.push(bytes)) {
-      const [key, hash] = split(line);
-      const hashes = this.#stored.get(key);
-      if (hashes === undefined) this.#stored.set(key, [hash]);
-      else hashes.push(hash);
+      this.#stored.set(line, (this.#stored.get(line) ?? 0) + 1);
       if (++this.#rows > ROWS_MAX) throw tooMany();
     }
   }
@@ -51,30 +48,26 @@ export class KeyDifference {
 
   addSource(bytes: Uint8Array): void {
     for (const line of this.#lines.source.push(bytes)) {
-      const [key, hash] = split(line);
-      const hashes = this.#stored.get(key);
-      const at = hashes?.indexOf(hash) ?? -1;
-      if (hashes === undefined || at < 0) this.#unmatched.push(key);
-      else if (hashes.length === 1) this.#stored.delete(key);
-      else hashes.splice(at, 1);
+      const left = this.#stored.get(line) ?? 0;
+      if (left === 0) this.#unmatched.push(keyOf(line));
+      else if (left === 1) this.#stored.delete(line);
+      else this.#stored.set(line, left - 1);
       if (++this.#rows > ROWS_MAX) throw tooMany();
     }
   }
 
   /** `missing` are in the source alone, `extra` in the files alone. */
   finish(keysMax: number): KeysResult {
+    const left = new Map<string, number>();
+    for (const [line, count] of this.#stored) left.set(keyOf(line), (left.get(keyOf(line)) ?? 0) + count);
     const missing: string[] = [];
     const changed: string[] = [];
     for (const key of this.#unmatched) {
-      const hashes = this.#stored.get(key);
-      if (hashes === undefined) missing.push(key);
-      else {
-        changed.push(key);
-        if (hashes.length === 1) this.#stored.delete(key);
-        else hashes.pop();
-      }
+      const count = left.get(key) ?? 0;
+      (count === 0 ? missing : changed).push(key);
+      if (count > 0) left.set(key, count - 1);
     }
-    const extra = [...this.#stored].flatMap(([key, hashes]) => hashes.map(() => key));
+    const extra = [...left].flatMap(([key, count]) => Array.from({ length: count }, () => key));
     return {
       missing: missing.slice(0, keysMax),
       extra: extra.slice(0, keysMax),
@@ -84,9 +77,10 @@ export class KeyDifference {
   }
 }
 
-function split(line: string): [string, string] {
+/** What stands before the hash; of rows without a key, the hash itself. */
+function keyOf(line: string): string {
   const at = line.lastIndexOf(",");
-  return [line.slice(0, at), line.slice(at + 1)];
+  return at < 0 ? line : line.slice(0, at);
 }
 
 function tooMany(): RivetError {

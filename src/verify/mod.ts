@@ -15,7 +15,7 @@ export { checkParts, committedParts, type NamedPart, type PartCheck } from "./pa
 export { type NamedManifest, type Prefix, type PrefixQuestion, readPrefix } from "./prefix.ts";
 export { type Depth, type ValidateOptions, validatePrefix, type Verification } from "./validate.ts";
 export { checkPartValues, type PartValues, readPartValues, whyNotComparable } from "./values.ts";
-export { type ReconcileContext, reconcileExport, type ReconcileOptions } from "./reconcile.ts";
+export { type ReconcileContext, type ReconcileDepth, reconcileExport, type ReconcileOptions } from "./reconcile.ts";
 export {
   formatReconcile,
   parseReconcileReport,

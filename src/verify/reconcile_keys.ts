@@ -30,21 +30,27 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
   const none = (why: string) => new Map(slices.map((slice) => [slice.index, { kind: "none" as const, why }]));
   const { format } = task.encoder;
   const keys = findKey(task, input.facts, slices[0]!);
-  if (keys === null) return none("keys cannot be told: the rows have no key");
   const shape = buildReadShape(task, context.config.source.zeroDates);
   const found = new Map<number, Found>();
+  const firstPages = slices.find((slice) => slice.bounds?.kind === "pages");
   for (const slice of slices) {
+    if (slice.bounds?.kind === "pages" && slice !== firstPages) {
+      found.set(slice.index, { kind: "none", why: `its rows are among the keys of chunk ${firstPages?.index}` });
+      continue;
+    }
+    // One chunk of pages alone says nothing: their rows are the table's, wherever they lie.
+    const isPages = slice.bounds?.kind === "pages";
     const request: KeysRequest = {
-      source: toKeysSource(task, shape, slice, keys),
+      source: toKeysSource(task, shape, isPages ? { ...slice, bounds: null } : slice, keys),
       keys,
-      parts: input.parts.filter((part) => part.sliceIndex === slice.index)
+      parts: input.parts.filter((part) => isPages || part.sliceIndex === slice.index)
         .map((part) => ({ key: part.fileName, size: part.observations.bytes })),
       csv: format.kind === "csv" ? format : null,
       keysMax: input.keysMax,
     };
     try {
       const [result] = await context.compareKeys(input, [request]);
-      found.set(slice.index, { kind: "keys", keys: { columns: keys, ...result! } });
+      found.set(slice.index, { kind: "keys", keys: { columns: keys.length === 0 ? [ROW_HASH] : keys, ...result! } });
     } catch (thrown) {
       context.signal.throwIfAborted();
       const { code, message } = toRivetError(thrown);
@@ -54,14 +60,17 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
   return found;
 }
 
-/** The primary key, a unique one, or what the export is cut by; in the order of the columns. */
-export function findKey(task: Task, facts: TableFacts | null, slice: Slice): string[] | null {
+/** What rows without a key are named by. */
+const ROW_HASH = "_rivet_row_hash";
+
+/** The primary key, a unique one, or what the export is cut by; in the order of the columns. Empty where there is none. */
+export function findKey(task: Task, facts: TableFacts | null, slice: Slice): string[] {
   const names = task.columns.map((column) => column.name);
   const exported = (columns: readonly string[]) => columns.length > 0 && columns.every((name) => names.includes(name));
   const unique = facts?.keys.find((key) => (key.primary || (key.unique && key.notNull)) && exported(key.columns));
   const wanted = unique?.columns ?? boundColumns(slice.bounds) ?? task.export.incremental?.cursorColumn;
   const list = typeof wanted === "string" ? [wanted] : wanted;
-  return list === undefined || !exported(list) ? null : names.filter((name) => list.includes(name));
+  return list === undefined || !exported(list) ? [] : names.filter((name) => list.includes(name));
 }
 
 function boundColumns(bounds: Predicate | null): string[] | undefined {

@@ -54,7 +54,7 @@ export interface ReconcileReport {
   /** Of several partitions, the newest run. */
   readonly run_id: string;
   readonly strategy: string;
-  readonly depth: "count" | "content";
+  readonly depth: "count" | "content" | "rows";
   readonly source_engine: string;
   readonly started_at: string;
   readonly finished_at: string;
@@ -100,11 +100,7 @@ export function formatReconcile(report: ReconcileReport): string {
     `Depth:      ${report.depth}`,
     `Partitions: ${s.total_partitions} (${s.matches} match, ${s.mismatches} mismatch, ${s.unknown} unknown)`,
     `Rows:       source ${s.total_source_rows}, exported ${s.total_exported_rows}`,
-    `Evidence:   ${
-      report.depth === "content"
-        ? "every chunk was read again as it was exported, and its column checksums compared with those seen then"
-        : "every chunk was counted as it was exported; values were not compared"
-    }`,
+    `Evidence:   ${EVIDENCE[report.depth]}`,
     ...bad.slice(0, CHUNKS_SHOWN_MAX).flatMap(formatCheck),
     ...(bad.length > CHUNKS_SHOWN_MAX ? [`  … and ${bad.length - CHUNKS_SHOWN_MAX} more; \`--json\` lists them`] : []),
     ...report.warnings.map((warning) => `Warning:    ${warning}`),
@@ -112,6 +108,12 @@ export function formatReconcile(report: ReconcileReport): string {
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const EVIDENCE: Record<ReconcileReport["depth"], string> = {
+  count: "every chunk was counted as it was exported; values were not compared",
+  content: "every chunk was read again as it was exported, and its column checksums compared with those seen then",
+  rows: "every chunk was read again as it was exported, and its rows compared with those in its files, one by one",
+};
 
 function formatCheck(check: PartitionCheck): string[] {
   const name = check.export_name === "" ? check.identifier : `${check.export_name}, ${check.identifier}`;

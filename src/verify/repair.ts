@@ -6,7 +6,7 @@ import { type Destination, type ResolvedDestination, resolveDestination } from "
 import { fromSliceIntent, type Slice, type StoredPlan, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { StoredRun } from "../state/mod.ts";
-import { type ReconcileContext, reconcileExport } from "./reconcile.ts";
+import { type ReconcileContext, type ReconcileDepth, reconcileExport } from "./reconcile.ts";
 import type { PartitionCheck, ReconcileReport } from "./reconcile_report.ts";
 import { findDamagedChunks, findManifestFault } from "./repair_evidence.ts";
 import {
@@ -27,7 +27,7 @@ export interface RepairContext extends ReconcileContext {
 export interface RepairOptions {
   /** Actions come from it alone (RR1), and nothing is asked; null compares the export with its source and its files now. */
   readonly report: GivenReport | null;
-  readonly depth: "count" | "content";
+  readonly depth: ReconcileDepth;
 }
 
 /** The bad chunks of an export, and the manifests that are not what was recorded. */

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openState } from "../../src/state/mod.ts";
-import { reconcileEngine, runEngine } from "../support/engine.ts";
+import { reconcileEngine, repairEngine, runEngine } from "../support/engine.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
+import { readManifestFile } from "../support/reader.ts";
 import { changeShop, type ExportMode, MODES, prepareShop } from "../support/shop.ts";
 
 async function withShop(
@@ -177,5 +178,62 @@ Deno.test("an incremental export is compared window by window, rows at the edge 
     // A run without news leaves the window before it the newest one.
     assert.equal((await runEngine({ configPath })).per_export[0]!.rows, 0);
     assert.equal((await reconcileEngine({ configPath })).summary.total_source_rows, 2);
+  });
+});
+
+Deno.test("rows that have exchanged values are found by comparing rows, with and without a key", async () => {
+  await withShop(MODES.find(({ name }) => name === "chunked by range")!, async (folder, configPath) => {
+    const whole = await reconcileEngine({ configPath }, { depth: "rows" });
+    assert.deepEqual([whole.verified, whole.summary.matches], [true, 4]);
+    changeShop(folder, "UPDATE t SET body = CASE id WHEN 31 THEN 'row 32' ELSE 'row 31' END WHERE id IN (31, 32)");
+    assert.equal((await reconcileEngine({ configPath }, { depth: "content" })).summary.mismatches, 0);
+    const report = await reconcileEngine({ configPath }, { depth: "rows", keysMax: 10 });
+    const [bad, ...others] = report.partitions.filter(({ status }) => status !== "match");
+    assert.deepEqual([bad?.chunk_index, bad?.status, bad?.columns, others.length], [1, "mismatch", [], 0]);
+    assert.deepEqual(bad?.keys?.changed, ["31", "32"]);
+    assert.match(bad?.note ?? "", /2 with other values/);
+    const done = await repairEngine({ configPath }, { report });
+    assert.equal(done.report.summary.remaining, 0);
+    assert.equal((await reconcileEngine({ configPath }, { depth: "rows" })).verified, true);
+  });
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepareShop(folder.path, {
+    name: "query",
+    yaml: 'query: "SELECT grp, body FROM t"',
+  });
+  await runEngine({ configPath });
+  assert.equal((await reconcileEngine({ configPath }, { depth: "rows" })).verified, true);
+  changeShop(folder.path, "UPDATE t SET body = CASE id WHEN 31 THEN 'row 35' ELSE 'row 31' END WHERE id IN (31, 35)");
+  const report = await reconcileEngine({ configPath }, { depth: "rows", keysMax: 10 });
+  // Both are of one group: without their ids the rows are the same rows. Of two groups they are not.
+  assert.equal(report.summary.mismatches, 0);
+  changeShop(folder.path, "UPDATE t SET body = CASE id WHEN 31 THEN 'row 32' ELSE 'row 35' END WHERE id IN (31, 32)");
+  const other = await reconcileEngine({ configPath }, { depth: "rows", keysMax: 10 });
+  const { keys } = other.partitions[0]!;
+  assert.deepEqual(keys?.columns, ["_rivet_row_hash"]);
+  assert.deepEqual([keys?.counts.missing, keys?.counts.extra], [2, 2]);
+});
+
+Deno.test("rows of CSV files are compared as those of Parquet files", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepareShop(folder.path, MODES[0]!, "csv");
+  await runEngine({ configPath });
+  assert.equal((await reconcileEngine({ configPath }, { depth: "rows" })).verified, true);
+  changeShop(folder.path, "UPDATE t SET body = CASE id WHEN 31 THEN 'row 32' ELSE 'row 31' END WHERE id IN (31, 32)");
+  const report = await reconcileEngine({ configPath }, { depth: "rows", keysMax: 10 });
+  assert.deepEqual(report.partitions[0]!.keys?.changed, ["31", "32"]);
+});
+
+Deno.test("a file that is damaged is told where its rows are compared", async () => {
+  await withShop(MODES.find(({ name }) => name === "chunked by range")!, async (folder, configPath) => {
+    const out = join(folder, "out");
+    const part = (await readManifestFile(out))!.parts[1]!;
+    await Deno.remove(join(out, part.path));
+    assert.equal((await reconcileEngine({ configPath })).verified, true);
+    const report = await reconcileEngine({ configPath }, { depth: "rows" });
+    assert.deepEqual([report.summary.unknown, report.verified], [1, false]);
+    assert.match(report.partitions[1]!.note ?? "", /RIVET_VERIFY_PART_MISSING/);
+    assert.equal((await repairEngine({ configPath }, { report })).report.summary.remaining, 0);
+    assert.equal((await reconcileEngine({ configPath }, { depth: "rows" })).verified, true);
   });
 });
