@@ -27,7 +27,6 @@ export type Found =
 /** By slice index. What keeps the keys of a slice from being told is said, and does not undo the comparison. */
 export async function drillDown(context: ReconcileContext, input: DrillDownInput): Promise<Map<number, Found>> {
   const { task, slices } = input;
-  const none = (why: string) => new Map(slices.map((slice) => [slice.index, { kind: "none" as const, why }]));
   const { format } = task.encoder;
   const keys = findKey(task, input.facts, slices[0]!);
   const shape = buildReadShape(task, context.config.source.zeroDates);
