@@ -89,19 +89,21 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
     import("../core/mod.ts"),
   ]);
   const { runtime, signal } = context;
+  let stateTrouble: string | null = null;
   await using state = await openState({
     url: runtime.env("RIVET_STATE_URL"),
     directory: config.directory,
     readOnly: true,
   }).catch((error) => {
     const { code, error: message } = toErrorReport(error);
-    context.terminal.err(`warning: the runs that the state remembers are not compared: [${code}] ${message}\n`);
+    stateTrouble = `[${code}] ${message}`;
     return null;
   });
   const report = await verify.validateExports(
     {
       config,
       state,
+      stateTrouble,
       runtime,
       openDestination: (location) => openDestination(location),
       openCore: () => openCore(),

@@ -13,8 +13,9 @@ import { type CommittedRun, type Depth, validatePrefix, type Verification } from
 
 export interface ValidateContext {
   readonly config: Config;
-  /** What runs were recorded; looked at only. Null when it cannot be. */
+  /** What runs were recorded; looked at only. Null when it cannot be, and `stateTrouble` says why. */
   readonly state: Pick<State, "runs" | "parts" | "exportNames"> | null;
+  readonly stateTrouble: string | null;
   readonly runtime: Pick<Runtime, "env">;
   readonly openDestination: (location: ResolvedDestination) => Promise<Destination>;
   readonly openCore: () => Promise<Core>;
@@ -57,6 +58,10 @@ export async function validateExports(
     if (entry.destination.kind === "stdout") {
       warnings.push({ exportName: entry.name, warning: "it writes to standard output: nothing is stored to check" });
       continue;
+    }
+    if (context.stateTrouble !== null) {
+      const warning = `what the state remembers is not compared: ${context.stateTrouble}`;
+      warnings.push({ exportName: entry.name, warning });
     }
     try {
       const places = await findPlaces(

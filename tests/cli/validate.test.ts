@@ -210,6 +210,10 @@ Deno.test("what a run stored and nobody finds any more is wrong, what was never 
     for (const [name, bytes] of old) await Deno.writeFile(join(scene.folder, "out", name), bytes);
     // A complete set, but of an earlier run.
     assert.deepEqual(kindsOf((await scene.json()).report), ["manifest_required_but_absent"]);
+    const unread = await runProgram(["validate", "-c", scene.config, "--json"], { RIVET_STATE_URL: "postgre://x" });
+    const { warnings } = REPORT.parse(JSON.parse(unread.stdout));
+    assert.equal(unread.code, 0);
+    assert.match(warnings[0]!.warning, /state remembers is not compared: \[RIVET_STATE_URL_SCHEME_UNSUPPORTED\]/);
     await Deno.remove(join(scene.folder, ".rivet_state.db"));
     assert.equal((await scene.json()).code, 0);
     await assert.rejects(Deno.stat(join(scene.folder, ".rivet_state.db")), Deno.errors.NotFound);

@@ -1,12 +1,15 @@
 // What validate says when the destination fails, or changes while it looks.
 
 import assert from "node:assert/strict";
+import { readConfig } from "../../../src/config/mod.ts";
 import { openCore } from "../../../src/core/mod.ts";
 import type { Destination } from "../../../src/destination/mod.ts";
 import { RivetError } from "../../../src/errors.ts";
 import { MANIFEST_KEY, SUCCESS_KEY } from "../../../src/manifest.ts";
-import { type Depth, validatePrefix, type Verification } from "../../../src/verify/mod.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
+import { type Depth, validateExports, validatePrefix, type Verification } from "../../../src/verify/mod.ts";
 import { exportOnce, openMemory } from "../../support/exported.ts";
+import { join, temporaryFolder } from "../../support/files.ts";
 
 const FORMAT = "format: csv, mode: chunked, chunk_column: id, chunk_size: 30";
 
@@ -91,4 +94,34 @@ Deno.test("the newest of our runs is the set where another export's manifest lie
   assert.equal(verification.passed, true, JSON.stringify(verification.findings));
   assert.deepEqual([verification.runIds.length, verification.markerConsistent], [1, null]);
   assert.ok([...next.keys()].some((key) => key.includes(verification.runIds[0]!)));
+});
+
+Deno.test("a signal ends the check of a config as an interruption", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "rivet.yaml");
+  await Deno.writeTextFile(
+    path,
+    "source: {type: sqlite, path: x.db}\nexports:\n  - {name: t, table: t, format: csv, destination: {type: local, path: out}}\n",
+  );
+  const runtime = systemRuntime();
+  const config = await readConfig(path, { params: {}, runtime });
+  const stop = new AbortController();
+  const objects = new Map(await exportOnce(FORMAT));
+  const check = validateExports(
+    {
+      config,
+      state: null,
+      stateTrouble: null,
+      runtime,
+      openDestination: () => {
+        stop.abort();
+        return Promise.resolve(openMemory(objects));
+      },
+      openCore: () => openCore(),
+      signal: stop.signal,
+    },
+    config.exports,
+    { depth: "full", date: "2026-01-01", runId: null, prefix: null },
+  );
+  await assert.rejects(check, { code: "RIVET_RUN_INTERRUPTED" });
 });
