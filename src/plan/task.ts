@@ -106,14 +106,22 @@ export function fromSliceIntent(intent: SliceIntent): Slice {
   };
 }
 
-/** Many of them: the columns that all bounds repeat are kept once. */
+/** Many of them: the columns that all bounds repeat, and a cut that ends one slice and begins the next, are kept once. */
 export function fromSliceIntents(intents: readonly SliceIntent[]): Slice[] {
   let known = { text: "", columns: [] as readonly KeyColumn[] };
+  let last: readonly string[] | null = null;
   return intents.map((intent) => {
     const slice = fromSliceIntent(intent);
-    if (slice.bounds?.kind !== "range") return slice;
-    const text = JSON.stringify(slice.bounds.columns);
-    if (text !== known.text) known = { text, columns: slice.bounds.columns };
-    return { ...slice, bounds: { ...slice.bounds, columns: known.columns } };
+    const { bounds } = slice;
+    if (bounds?.kind !== "range") return slice;
+    const text = JSON.stringify(bounds.columns);
+    if (text !== known.text) known = { text, columns: bounds.columns };
+    const from = isSameCut(bounds.from, last) ? last : bounds.from;
+    last = bounds.to;
+    return { ...slice, bounds: { ...bounds, columns: known.columns, from } };
   });
+}
+
+function isSameCut(a: readonly string[] | null, b: readonly string[] | null): boolean {
+  return a !== null && b !== null && a.length === b.length && a.every((value, i) => value === b[i]);
 }

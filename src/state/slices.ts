@@ -54,6 +54,9 @@ export async function addSlices(
 /** All slices in order, read in pages so that a million of them do not stop the program's other work. */
 export async function listSlices(sql: Sql, runId: string): Promise<StoredSlice[]> {
   const found: StoredSlice[] = [];
+  // Words and times that a million slices have in common are kept once.
+  const known = new Map<string, string>();
+  const shared = (value: string): string => known.get(value) ?? (known.size < 1000 && known.set(value, value), value);
   for (let after = -1;;) {
     const rows = await sql.all(
       "SELECT * FROM chunk_task WHERE run_id = ? AND chunk_index > ? ORDER BY chunk_index LIMIT ?",
@@ -63,7 +66,11 @@ export async function listSlices(sql: Sql, runId: string): Promise<StoredSlice[]
         SLICES_PER_PAGE,
       ],
     );
-    for (const row of rows) found.push(toSlice(row));
+    for (const row of rows) {
+      const slice = toSlice(row);
+      const status = shared(slice.status) as SliceStatus;
+      found.push({ ...slice, status, updatedAt: shared(slice.updatedAt) });
+    }
     if (rows.length < SLICES_PER_PAGE) return found;
     after = found.at(-1)!.index;
   }
