@@ -14,6 +14,7 @@ export const EXPIRES_AFTER_MS = 24 * 3_600_000;
 const text = () => z.string();
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 const count = () => z.number();
+const time = () => text().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
 const data = () => z.record(z.string(), z.unknown());
 /** Data of our own writing: the shape says as much as a reader needs, the type what the program made of it. */
 const typed = <T>(shape: z.ZodType) => shape as unknown as z.ZodType<T>;
@@ -125,10 +126,12 @@ export const PlanArtifactShape = z.strictObject({
   rivet_plan: z.literal(ARTIFACT_FORMAT).describe("The format of this file."),
   rivet_version: text(),
   plan_id: text().regex(/^[0-9a-f]{32}$/),
-  created_at: text(),
-  expires_at: text().describe("From then on only incremental exports are applied without `--force`."),
+  created_at: time(),
+  expires_at: time().describe("From then on only incremental exports are applied without `--force`."),
   config_path: text(),
-  date: orNull(text()).describe("What `{date}` is frozen to; null leaves it to the day of `apply`."),
+  date: orNull(text().regex(/^\d{4}-\d{2}-\d{2}$/)).describe(
+    "What `{date}` is frozen to; null leaves it to the day of `apply`.",
+  ),
   parameters: z.array(text()).describe("Parameters to give again: `apply` needs the same values."),
   source: z.strictObject({ type: text(), identity: text(), written: data() }),
   config: z.strictObject({

@@ -6,6 +6,7 @@ import { SUCCESS_KEY } from "../manifest.ts";
 import { type Admission, admit, type Unit } from "../plan/mod.ts";
 import type { ExportKey, State, StoredRun } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
+import type { Intent } from "./export.ts";
 
 /** Completed runs looked at: a plan that was applied is among the newest. */
 const RUNS_MAX = 200;
@@ -20,7 +21,7 @@ export async function admitUnit(
 ): Promise<Admission | null> {
   if (unit.sealed === undefined) return null;
   const completed = (await state.runs({ exportName: key.exportName, limit: RUNS_MAX }))
-    .filter((run) => run.status === "completed" && run.key.source === key.source);
+    .filter((run) => run.status === "completed" && run.key.source === key.source && !isRepair(run));
   const cursor = await state.cursor(key);
   const where = `export '${unit.name}'`;
   return admit({
@@ -33,6 +34,11 @@ export async function admitUnit(
     completed,
     cursor,
   });
+}
+
+/** A run that only read another one's slices again moved nothing. */
+function isRepair(run: StoredRun): boolean {
+  return (JSON.parse(run.planJson) as Partial<Intent>).repairs !== undefined;
 }
 
 /** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */
