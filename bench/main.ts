@@ -1,4 +1,4 @@
-// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, each with its own options.
+// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, `deno task bench mssql`, each with its own options.
 
 const [name = "", ...args] = Deno.args;
 switch (name) {
@@ -11,7 +11,10 @@ switch (name) {
   case "mysql":
     await (await import("./mysql.ts")).main(args);
     break;
+  case "mssql":
+    await (await import("./mssql.ts")).main(args);
+    break;
   default:
-    console.error("Usage: deno task bench pg | pg-many | mysql [options]");
+    console.error("Usage: deno task bench pg | pg-many | mysql | mssql [options]");
     Deno.exit(1);
 }

@@ -128,7 +128,8 @@ type Decoded = std::result::Result<(), Refusal>;
 pub struct Decoder {
     name: String,
     wire: Wire,
-    zero_is_null: bool,
+    /// Where zero dates become NULL: how many did since they were last asked for.
+    zero_dates: Option<u64>,
     /// Elements of arrays, gathered over a block.
     element_starts: Vec<u32>,
     element_lengths: Vec<i32>,
@@ -147,7 +148,7 @@ impl Decoder {
         Ok(Decoder {
             name: spec.name.clone(),
             wire,
-            zero_is_null: spec.zero_dates == ZeroDates::Null,
+            zero_dates: (spec.zero_dates == ZeroDates::Null).then_some(0),
             element_starts: Vec::new(),
             element_lengths: Vec::new(),
         })
@@ -160,7 +161,7 @@ impl Decoder {
         Ok(Decoder {
             name: name.to_owned(),
             wire,
-            zero_is_null: false,
+            zero_dates: None,
             element_starts: Vec::new(),
             element_lengths: Vec::new(),
         })
@@ -169,9 +170,14 @@ impl Decoder {
     pub fn decode(&mut self, fields: Fields<'_>, out: &mut ColumnBuffer) -> Result<()> {
         let decoded = match self.wire.clone() {
             Wire::Array(item) => self.decode_lists(&item, fields, out),
-            wire => decode_values(&wire, self.zero_is_null, fields, out),
+            wire => decode_values(&wire, self.zero_dates.as_mut(), fields, out),
         };
         decoded.map_err(|refusal| self.explain(&refusal, fields.bytes, &out.logical))
+    }
+
+    /// Zero dates that became NULL since the last call.
+    pub fn take_zero_dates(&mut self) -> u64 {
+        self.zero_dates.as_mut().map_or(0, std::mem::take)
     }
 
     /// Finds the elements of all arrays first, then decodes them as one column.
@@ -197,7 +203,7 @@ impl Decoder {
             offsets.push((base + self.element_starts.len()) as i32);
         }
         let elements = Fields { bytes: fields.bytes, starts: &self.element_starts, lengths: &self.element_lengths };
-        decode_values(item, false, elements, items)
+        decode_values(item, None, elements, items)
     }
 
     #[cold]
@@ -266,9 +272,9 @@ fn show(wire: &Wire, raw: &[u8]) -> String {
     }
 }
 
-fn decode_values(wire: &Wire, zero_is_null: bool, fields: Fields<'_>, out: &mut ColumnBuffer) -> Decoded {
+fn decode_values(wire: &Wire, zero_dates: Option<&mut u64>, fields: Fields<'_>, out: &mut ColumnBuffer) -> Decoded {
     let ColumnBuffer { logical, store, nulls } = out;
-    let each = Each { fields, nulls, zero_is_null };
+    let each = Each { fields, nulls, zero_dates };
     match store {
         Store::Bool(bits) => {
             let parse: fn(&[u8]) -> Parsed<bool> = match wire {
@@ -515,15 +521,16 @@ fn read_f32(wire: &Wire) -> Read<f32> {
 struct Each<'a> {
     fields: Fields<'a>,
     nulls: &'a mut NullBufferBuilder,
-    zero_is_null: bool,
+    /// Counts the zero dates that become NULL; None refuses them.
+    zero_dates: Option<&'a mut u64>,
 }
 
 impl Each<'_> {
     #[inline(always)]
     fn run<T: Default>(self, parse: impl Fn(&[u8]) -> Parsed<T>, mut push: impl FnMut(T)) -> Decoded {
-        let Each { fields, nulls, zero_is_null } = self;
+        let Each { fields, nulls, mut zero_dates } = self;
         let has_nulls = fields.lengths.iter().any(|length| *length < 0);
-        if !has_nulls && !zero_is_null {
+        if !has_nulls && zero_dates.is_none() {
             for (start, length) in fields.iter() {
                 match parse(fields.get(start, length)) {
                     Ok(value) => push(value),
@@ -544,11 +551,14 @@ impl Each<'_> {
                     push(value);
                     nulls.append_non_null();
                 }
-                Err(Fault::ZeroDate) if zero_is_null => {
+                Err(fault) => {
+                    let Some(count) = zero_dates.as_deref_mut().filter(|_| fault == Fault::ZeroDate) else {
+                        return Err(Refusal { fault, start, length });
+                    };
+                    *count += 1;
                     push(T::default());
                     nulls.append_null();
                 }
-                Err(fault) => return Err(Refusal { fault, start, length }),
             }
         }
         Ok(())

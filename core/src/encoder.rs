@@ -327,6 +327,7 @@ impl Encoder {
             let longest = lengths.iter().copied().max().unwrap_or(0).max(0) as u64;
             column.part.longest = column.part.longest.max(longest);
             column.decoder.decode(Fields { bytes: &self.input, starts, lengths }, &mut column.buffer)?;
+            column.part.zero_dates += column.decoder.take_zero_dates();
         }
         self.frames.clear();
         self.batch_rows += rows;
@@ -359,6 +360,8 @@ impl Encoder {
             let lengths: Vec<i32> = rows.iter().map(|row| lengths[*row]).collect();
             let mut scratch = ColumnBuffer::new(&column.logical);
             column.decoder.decode(Fields { bytes: &self.input, starts: &starts, lengths: &lengths }, &mut scratch)?;
+            // These rows are decoded again with all others, and counted then.
+            column.decoder.take_zero_dates();
             arrays.push((index, scratch.take(&column.name)?));
         }
         let columns: Vec<(&Logical, &ArrayRef)> =

@@ -20,11 +20,18 @@ pub struct ObservedColumn {
     pub name: String,
     pub nulls: u64,
     pub longest: u64,
+    /// NULLs that were zero dates in the source.
+    #[serde(rename = "zeroDates", skip_serializing_if = "is_zero")]
+    pub zero_dates: u64,
     pub checksum: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One value, held as a one-row array so that it can be compared and rendered exactly.
@@ -34,6 +41,7 @@ type Held = Option<ArrayRef>;
 pub struct ColumnCounts {
     pub nulls: u64,
     pub longest: u64,
+    pub zero_dates: u64,
     checksum: u64,
     min: Held,
     max: Held,
@@ -61,6 +69,7 @@ impl ColumnCounts {
     pub fn add(&mut self, logical: &Logical, other: &ColumnCounts) {
         self.nulls += other.nulls;
         self.longest = self.longest.max(other.longest);
+        self.zero_dates += other.zero_dates;
         self.checksum = self.checksum.wrapping_add(other.checksum);
         if let (Some(least), Some(greatest)) = (&other.min, &other.max) {
             self.hold(logical, least.clone(), greatest.clone());
@@ -72,6 +81,7 @@ impl ColumnCounts {
             name: name.to_owned(),
             nulls: self.nulls,
             longest: self.longest,
+            zero_dates: self.zero_dates,
             checksum: self.checksum.to_string(),
             min: render_held(logical, &self.min),
             max: render_held(logical, &self.max),

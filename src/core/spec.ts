@@ -94,6 +94,8 @@ export interface ObservedColumn {
   readonly nulls: number;
   /** Bytes of the longest value as it stood on the wire. */
   readonly longest: number;
+  /** NULLs that were zero dates in the source; absent = none. */
+  readonly zeroDates?: number;
   /** Decimal text of the wrapping u64 sum of xxh3-64 over each non-null value's canonical little-endian bytes. */
   readonly checksum: string;
   /** Canonical text, exact; present for `minMax` columns with at least one value. */

@@ -24,6 +24,7 @@ export async function finishRun(run: Run, connection: SourceConnection): Promise
   const faults = findQualityFaults(task.export.quality, task.columns, observations, rows, across);
   await passVerdict(run, faults, parts);
   await warnOfShapeDrift(run, slices);
+  warnOfZeroDates(run, slices);
   const counted = await reconcile(run, slices, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, counted.rows);
   const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
@@ -110,6 +111,19 @@ async function warnOfShapeDrift(run: Run, slices: readonly StoredSlice[]): Promi
     if (was > 0 && bytes > was * factor) {
       run.recorder.warn("shape", `column '${name}' holds values of ${bytes} bytes, the longest so far had ${was}`);
     }
+  }
+}
+
+/** A value that was changed by policy is never changed in silence. */
+function warnOfZeroDates(run: Run, slices: readonly StoredSlice[]): void {
+  const counts = new Map<string, number>();
+  for (const { observations } of slices) {
+    for (const { name, zeroDates = 0 } of observations?.columns ?? []) {
+      if (zeroDates > 0) counts.set(name, (counts.get(name) ?? 0) + zeroDates);
+    }
+  }
+  for (const [name, count] of counts) {
+    run.recorder.warn("zero_dates", `column '${name}': ${count} zero dates became NULL, as \`zero_dates: null\` says`);
   }
 }
 

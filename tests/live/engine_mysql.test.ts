@@ -274,3 +274,22 @@ testMysql(servers, "without a snapshot a chunk stays one statement, and the slow
   assert.match(result.per_export[0]!.warnings.join("; "), /without a snapshot .* smaller chunk_size/);
   assert.equal((await readManifestFile(join(folder.path, "out")))?.source.extraction.consistency, "slice");
 });
+
+testMysql(servers, "zero dates that became NULL are counted over all chunks and told", async (db) => {
+  await using folder = await temporaryFolder();
+  await db.run(`CREATE TABLE t (id int PRIMARY KEY, d date NOT NULL, at datetime NULL); SET sql_mode = '';
+    INSERT INTO t VALUES (1, '0000-00-00', NULL), (2, '2024-01-01', '2024-00-01'), (3, '2024-01-00', NULL), (4, '2024-01-02', NULL)`);
+  const entry = { name: "t", table: "t", mode: "chunked", chunk_column: "id", chunk_count: 2, ...toFolder("out") };
+  const configPath = await writeConfig(folder.path, db.connection, [entry]);
+  const config = JSON.parse(await Deno.readTextFile(configPath));
+  config.source.zero_dates = "null";
+  await Deno.writeTextFile(configPath, JSON.stringify(config));
+  const result = await runOnce(configPath, db.connection);
+  const told = result.per_export[0]!.warnings.filter((warning) => warning.includes("zero dates"));
+  assert.deepEqual(told.map((warning) => warning.slice(0, 26)), [
+    "column 'd': 2 zero dates b",
+    "column 'at': 1 zero dates ",
+  ]);
+  const rows = await readThroughManifest(join(folder.path, "out"));
+  assert.deepEqual(rows.map((row) => row["d"] === null), [true, false, true, false]);
+});

@@ -208,10 +208,13 @@ Deno.test("zero dates become NULL where that is the policy, and are counted", as
   for (const text of ["0000-00-00 00:00:00", "2026-01-01 00:00:00", "2026-00-10 00:00:00"]) {
     rows.begin(1).text(text).end();
   }
+  rows.begin(1).null().end();
   const spec = specOf([{ name: "t", type: "timestamp_us", wire: "text", zeroDates: "null" }]);
-  const { slice } = await encode(spec, rows.bytes());
-  assert.equal(slice.rows, 3);
-  assert.equal(slice.columns[0]?.nulls, 2);
+  const { slice, parts } = await encode(spec, rows.bytes());
+  assert.equal(slice.rows, 4);
+  assert.equal(slice.columns[0]?.nulls, 3);
+  assert.equal(slice.columns[0]?.zeroDates, 2);
+  assert.equal(parts[0]?.columns[0]?.zeroDates, 2);
 });
 
 Deno.test("a pair of wire form and type that cannot be is refused before the first row", async () => {
