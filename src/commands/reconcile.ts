@@ -4,6 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
 import type { Config } from "../config/mod.ts";
 import type { ReconcileReport } from "../verify/mod.ts";
+import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
 import {
   type AddCommand,
@@ -27,6 +28,7 @@ interface Flags {
   format: "pretty" | "json";
   json?: true | undefined;
   output?: string | undefined;
+  progress: "auto" | "plain" | "json" | "none";
 }
 
 const EXAMPLES = `
@@ -61,6 +63,11 @@ export const addReconcile: AddCommand = (program, context) => {
         .choices(["pretty", "json"] as const).default("pretty" as const),
     )
     .option("--json", "print the report as JSON on stdout")
+    .addOption(
+      new Option("--progress <style>", "how to show progress on stderr").choices(
+        ["auto", "plain", "json", "none"] as const,
+      ).default("auto" as const),
+    )
     .addHelpText("after", EXAMPLES)
     .action((flags) => reconcile(context, flags));
 };
@@ -81,17 +88,45 @@ async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
     url: context.runtime.env("RIVET_STATE_URL"),
     directory: config.directory,
   });
-  const report = await reconcileExport(await buildReconcileContext(context, config, late), entry, {
-    depth: flags.depth,
-    keysMax: flags.keys ? flags.keysMax : null,
-    runId: flags.runId ?? null,
+  const report = await withProgress(context, flags.progress, async (events) => {
+    const engine = await buildReconcileContext(context, config, late, events);
+    return await reconcileExport(engine, entry, {
+      depth: flags.depth,
+      keysMax: flags.keys ? flags.keysMax : null,
+      runId: flags.runId ?? null,
+    });
   });
   await writeReport(context, report, flags, formatReconcile);
   context.setExitCode(reconcileExitCode(report));
 }
 
+/** Shows how far the reading is; what comes of it is for the caller to tell. */
+export async function withProgress<T>(
+  { terminal, runtime }: CommandContext,
+  style: Flags["progress"],
+  body: (events: RunContext["events"]) => Promise<T>,
+): Promise<T> {
+  const { openWatcher } = await import("../report/mod.ts");
+  const watcher = openWatcher({
+    write: (text) => terminal.err(text),
+    isTerminal: terminal.isTerminal,
+    columns: () => terminal.columns(),
+    nowMs: () => runtime.monotonic(),
+  }, style);
+  try {
+    return await body(watcher.events);
+  } finally {
+    watcher.end(null);
+  }
+}
+
 /** The engine's lanes, for reading only. A state that does not exist is refused and not made. */
-export async function buildReconcileContext(context: CommandContext, config: Config, late: LateState) {
+export async function buildReconcileContext(
+  context: CommandContext,
+  config: Config,
+  late: LateState,
+  events: RunContext["events"],
+) {
   if (!await late.exists()) {
     throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "There is no state beside the config", {
       where: config.path,
@@ -100,7 +135,7 @@ export async function buildReconcileContext(context: CommandContext, config: Con
     });
   }
   const { compareSliceKeys, rereadSlices } = await import("../run/mod.ts");
-  const engine = await buildRunContext(context, config, late, {}, () => {});
+  const engine = await buildRunContext(context, config, late, {}, events);
   return {
     ...engine,
     reread: (input: Parameters<typeof rereadSlices>[1]) => rereadSlices(engine, input),

@@ -14,7 +14,7 @@ import {
   selectExports,
   toJson,
 } from "./command.ts";
-import { buildReconcileContext } from "./reconcile.ts";
+import { buildReconcileContext, withProgress } from "./reconcile.ts";
 
 interface Flags {
   config: string;
@@ -83,8 +83,10 @@ async function repair(context: CommandContext, flags: Flags): Promise<void> {
     url: context.runtime.env("RIVET_STATE_URL"),
     directory: config.directory,
   });
-  const engine = await buildReconcileContext(context, config, late);
-  const plan = await verify.planRepair(engine, entry, { report, depth: flags.depth });
+  const { engine, plan } = await withProgress(context, flags.progress, async (events) => {
+    const engine = await buildReconcileContext(context, config, late, events);
+    return { engine, plan: await verify.planRepair(engine, entry, { report, depth: flags.depth }) };
+  });
   const { formatRepairPlan, formatRepairReport } = verify;
   if (!flags.execute) return await write(context, flags, plan, formatRepairPlan(plan));
   const done = await execute(context, config, entry, flags, { engine, plan });

@@ -15,8 +15,8 @@ export interface Screen {
 
 export interface Watcher {
   readonly events: EventSink;
-  /** Ends the drawing; the cards of finished exports follow. */
-  end(aggregate: AggregateSummary): void;
+  /** Ends the drawing; the cards of finished exports follow, null for none. */
+  end(aggregate: AggregateSummary | null): void;
 }
 
 export type ProgressStyle = "auto" | "plain" | "json" | "none";
@@ -30,7 +30,8 @@ export function openWatcher(screen: Screen, style: ProgressStyle): Watcher {
   return style === "auto" && screen.isTerminal ? openLiveWatcher(screen) : openPlainWatcher(screen);
 }
 
-function printResult(screen: Screen, aggregate: AggregateSummary): void {
+function printResult(screen: Screen, aggregate: AggregateSummary | null): void {
+  if (aggregate === null) return;
   const only = aggregate.per_export[0];
   const columns = screen.isTerminal ? screen.columns() : Infinity;
   const text = aggregate.per_export.length === 1 && only !== undefined

@@ -17,8 +17,9 @@ import type { RunContext } from "./context.ts";
 import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
+import type { SliceProgress } from "./slice.ts";
 
-export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "openLane">;
+export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "openLane" | "events">;
 
 /** Observes every slice; lanes are as many as the export may have. The first final failure ends it. */
 export async function rereadSlices(context: RereadContext, input: RereadInput): Promise<void> {
@@ -30,11 +31,21 @@ export async function rereadSlices(context: RereadContext, input: RereadInput): 
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const queue = [...slices];
   const failures: unknown[] = [];
+  tellBegin(context, task, slices.length, count);
   const work = async () => {
     await using lanes = new ReadingLane(context, { ...input, token });
     for (let slice = queue.shift(); slice !== undefined; slice = queue.shift()) {
+      const { index, id, start, end } = slice;
       const request = toObserveRequest(task, shape, slice);
-      input.onSlice(slice, await lanes.attempt(signal, (lane) => lane.observe(request, signal, () => {})));
+      const exportName = task.name;
+      context.events({ kind: "slice_started", exportName, index, id, startKey: start, endKey: end, attempt: 1 });
+      const onProgress = (progress: SliceProgress) =>
+        context.events({ kind: "progress", exportName, index, ...progress });
+      const result = await lanes.attempt(signal, (lane) => lane.observe(request, signal, onProgress));
+      const { rows } = result.observations;
+      const { bytesRead } = result.report;
+      context.events({ kind: "slice_completed", exportName, index, id, rows, files: 0, bytesRead, bytesWritten: 0 });
+      input.onSlice(slice, result);
     }
   };
   await Promise.all(Array.from({ length: count }, () =>
@@ -43,6 +54,24 @@ export async function rereadSlices(context: RereadContext, input: RereadInput): 
       stop.abort(error);
     })));
   if (failures.length > 0) throw context.signal.aborted ? interrupted(task) : failures[0];
+}
+
+function tellBegin({ events }: RereadContext, task: Task, slices: number, lanes: number): void {
+  events({
+    kind: "run_started",
+    exportName: task.name,
+    runId: "",
+    mode: task.export.mode,
+    strategy: task.strategyLabel,
+    resumed: false,
+    slices,
+    lanes,
+    rowsEstimate: task.rowsEstimate,
+    tuningProfile: task.export.tuning.profileLabel,
+    batchRows: task.export.tuning.batchRows,
+    destination: "",
+    capabilities: "",
+  });
 }
 
 /** One statement of a run's own columns, observed in a lane that may only read. */
