@@ -292,10 +292,12 @@ export class RunRecorder {
     const error = this.#error;
     if (run === null || error === null) return;
     const isStream = run.task.export.destination.kind === "stdout";
+    // Whoever took the run over finishes it.
+    if (error.code === "RIVET_STATE_LEASE_LOST") return;
     // Where nothing was committed there is nothing to continue: the next run may be another one.
     this.#summary.resumable = !this.#refused && !isStream && (run.resumed || this.#committed > 0);
     if (this.#summary.resumable) this.#summary.resume_command = resumeCommand(this.context, this.unit, this.mode);
-    if (isStream || error.code === "RIVET_STATE_LEASE_LOST") return;
+    if (isStream) return;
     const status = this.#summary.status === "interrupted" ? "interrupted" : "failed";
     try {
       await run.state.endRun(

@@ -100,6 +100,7 @@ async function stallAt(mode: { yaml: string; adds?: boolean }, effect: number): 
   if (stall.stalledAt === null) return false;
   if (first.status === "failed") {
     assert.equal(first.error?.code, "RIVET_STATE_LEASE_LOST", `${where}: ${JSON.stringify(first.error)}`);
+    assert.deepEqual([first.resumable, first.resume_command], [false, null], where);
     await assertParts(out, published, where);
   }
   if (!stall.isOnItsWay) {

@@ -174,3 +174,23 @@ Deno.test(
     });
   },
 );
+
+for (const flag of ["--parallel-exports", "--parallel-export-processes"]) {
+  Deno.test({ name: `${flag} runs exports beside each other, each in lanes of its own`, ignore }, async () => {
+    await withLiveExport(server!, async (db, folder) => {
+      await db.run(MEETING);
+      const entries = ["a", "b", "c"].map((name) =>
+        `  - name: ${name}
+    query: "SELECT id, CASE WHEN id = 7 THEN meet(3) ELSE 0 END AS met FROM t"
+    format: csv
+    destination: {type: local, path: out/${name}}
+`
+      ).join("");
+      await writeConfig(folder, db, entries);
+      const result = await runCli(["run", "-c", "rivet.yaml", flag, "--json"], { cwd: folder, env: envOf(db) });
+      assert.equal(result.code, 0, result.stderr);
+      const { parallel_mode, success_count, total_rows } = JSON.parse(result.stdout);
+      assert.deepEqual([parallel_mode, success_count, total_rows], ["parallel", 3, 1200]);
+    });
+  });
+}
