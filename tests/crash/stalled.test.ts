@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { fingerprintBytes, type Manifest, parseMarker } from "../../src/manifest.ts";
+import type { RunEvent } from "../../src/report/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { Faults } from "../support/faults.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
@@ -12,9 +13,21 @@ import { findUntracked, readManifestFile, readThroughAllManifests, readThroughMa
 
 const ROWS = 40;
 
-const MODES: Record<string, { yaml: string; adds?: boolean }> = {
+interface Mode {
+  readonly yaml: string;
+  /** Rows of several runs add up. */
+  readonly adds?: boolean;
+  /** The run was interrupted before: the process that stalls has taken it over itself. */
+  readonly resumed?: boolean;
+}
+
+const MODES: Record<string, Mode> = {
   full: { yaml: "table: t" },
   "chunked by range": { yaml: "table: t\n    mode: chunked\n    chunk_column: id\n    chunk_size: 15" },
+  "chunked by range, taken over": {
+    yaml: "table: t\n    mode: chunked\n    chunk_column: id\n    chunk_size: 15",
+    resumed: true,
+  },
   incremental: { yaml: "table: t\n    mode: incremental\n    cursor_column: at", adds: true },
 };
 
@@ -80,10 +93,15 @@ async function assertParts(out: string, manifest: Manifest | null, where: string
   }
 }
 
-async function stallAt(mode: { yaml: string; adds?: boolean }, effect: number): Promise<boolean> {
+async function stallAt(mode: Mode, effect: number): Promise<boolean> {
   await using folder = await temporaryFolder(inMemory());
   const configPath = await prepare(folder.path, mode.yaml);
   const out = join(folder.path, "out");
+  if (mode.resumed) {
+    const faults = new Faults(0, "kill");
+    const onEvent = (event: RunEvent) => faults.dead ||= event.kind === "slice_completed" && event.index === 1;
+    await runEngine({ configPath, faults, onEvent }).catch(() => {});
+  }
   let published: Manifest | null = null;
   const stall = new Stall(effect, async () => {
     {
