@@ -122,6 +122,13 @@ export function toRivetError(error: unknown): RivetError {
   return new RivetError("RIVET_INTERNAL_RUN_INVARIANT", message, { cause: error });
 }
 
+/** The same error with the thing at fault, where the thrower could not know it. */
+export function withWhere(error: RivetError, where: string): RivetError {
+  if (error.where !== null) return error;
+  const { message, code, cure, retry, retryDelayMs, cause } = error;
+  return new RivetError(code, message, { where, cure, retry, retryDelayMs, cause });
+}
+
 export function toErrorReport(error: unknown): ErrorReport {
   const e = toRivetError(error);
   return {

@@ -342,7 +342,10 @@ async function timeBounds(
 
 function checkColumns(columns: Shape["columns"], entry: Export, where: string, strict: boolean): Shape["columns"] {
   if (columns.length === 0) {
-    throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", "The export has no columns", { where });
+    throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", "The export has no columns", {
+      where,
+      cure: "Name at least one column in the query, or export another table",
+    });
   }
   const seen = new Set<string>();
   for (const column of columns) {

@@ -1,6 +1,6 @@
 // One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
 
-import { RivetError, toRivetError } from "../errors.ts";
+import { RivetError, toRivetError, withWhere } from "../errors.ts";
 import { type Destination, readManifest, type ResolvedDestination, toRunTag } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
@@ -122,7 +122,9 @@ export async function runLeased(
 }
 
 function asFailure(context: RunContext, unit: Unit, error: unknown): RivetError {
-  return context.signal.aborted && !(error instanceof RivetError) ? interrupted(unit) : toRivetError(error);
+  return context.signal.aborted && !(error instanceof RivetError)
+    ? interrupted(unit)
+    : withWhere(toRivetError(error), `export '${unit.name}'`);
 }
 
 export function interrupted(unit: Unit): RivetError {

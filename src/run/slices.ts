@@ -1,6 +1,6 @@
 // The lanes at work: each claims the next slice, runs it, commits it. A lane's death is a failed slice, not a failed program.
 
-import { RivetError, toRivetError } from "../errors.ts";
+import { RivetError, toRivetError, withWhere } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
 import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
@@ -123,7 +123,7 @@ async function runOne(
       recorder.sliceCompleted(slice, result);
       return learnFrom(run, pace, result.report);
     } catch (thrown) {
-      const error = describeFailure(toRivetError(thrown), task);
+      const error = withWhere(toRivetError(thrown), `export '${task.name}'`);
       if (signal.aborted) {
         await state.failSlice(run.runId, slice.index, "stopped", false, run.lease).catch(() => {});
         throw run.signal.aborted ? stopReason(run) : error;
@@ -154,13 +154,6 @@ async function recordConsistency({ picture, state, runId, lease }: Run): Promise
   if (picture.recorded === level) return;
   await state.setConsistency(runId, level, lease);
   picture.recorded = level;
-}
-
-/** Adds which export it was, where the thrower could not know. */
-function describeFailure(error: RivetError, task: Task): RivetError {
-  if (error.where !== null) return error;
-  const { message, code, cure, retry, retryDelayMs: delay, cause } = error;
-  return new RivetError(code, message, { where: `export '${task.name}'`, cure, retry, retryDelayMs: delay, cause });
 }
 
 /** One lane's connection, made when first needed and again after it was lost. */

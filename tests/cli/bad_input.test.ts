@@ -221,6 +221,7 @@ for (const bad of CASES) {
     assert.equal(result.code, bad.exit, result.stderr);
     assert.match(`${report.error} ${report.where} ${report.cure}`, bad.says);
     assert.ok(report.cure.length > 10, "a cure");
+    if (!bad.code.startsWith("RIVET_CLI_")) assert.ok(report.where, "the thing at fault");
     assert.doesNotMatch(result.stderr, / {4}at |deno:|file:\/\/.*\.ts/, "no stack trace");
     const left = (await listNames(folder.path)).filter((name) => !/^(shop\.db|rivet\.yaml)$/.test(name));
     assert.deepEqual(left, [], "not even a state file");
