@@ -408,8 +408,8 @@ const table = {
   ),
   RIVET_STATE_CURSOR_PAST_MANIFEST: row(
     "refusal",
-    "The cursor is ahead of what the destination holds",
-    "Start over with `rivet state reset`, or restore the destination",
+    "The stored cursor is not where the files at the destination end",
+    "Restore the state or the destination that belongs to the other, or start over with `rivet state reset`",
   ),
   RIVET_STATE_CURSOR_INCOMPARABLE: row(
     "refusal",

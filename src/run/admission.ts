@@ -1,10 +1,10 @@
 // Whether a unit runs at all: what a plan artifact says about it, and what `--resume` leaves out. Asked under the lease.
 
 import { RivetError } from "../errors.ts";
-import type { Destination } from "../destination/mod.ts";
-import { SUCCESS_KEY } from "../manifest.ts";
+import { type Destination, readManifest } from "../destination/mod.ts";
+import { MANIFEST_KEY, SUCCESS_KEY } from "../manifest.ts";
 import { type Admission, admit, type Unit } from "../plan/mod.ts";
-import type { ExportKey, State, StoredRun } from "../state/mod.ts";
+import type { CursorState, ExportKey, State, StoredRun } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import type { Intent } from "./export.ts";
 
@@ -39,6 +39,32 @@ export async function admitUnit(
 /** A run that only read another one's slices again moved nothing. */
 function isRepair(run: StoredRun): boolean {
   return (JSON.parse(run.planJson) as Partial<Intent>).repairs !== undefined;
+}
+
+/**
+ * The manifest at the destination says how far the export got there. A cursor that says otherwise was moved by hand, or came from
+ * an older copy of the state: rows would be exported twice, or never.
+ */
+export async function checkCursorPlace(
+  cursor: CursorState | null,
+  unit: Unit,
+  destination: Destination,
+  configPath: string,
+): Promise<void> {
+  if (cursor === null || unit.entry.mode !== "incremental") return;
+  const manifest = await readManifest(destination, MANIFEST_KEY).catch(() => null);
+  if (manifest === null || manifest.export_name !== unit.name) return;
+  const { cursor_column: column, cursor_high: high } = manifest.source.extraction;
+  if (column !== cursor.definition.column || typeof high !== "string" || high === cursor.value) return;
+  throw new RivetError(
+    "RIVET_STATE_CURSOR_PAST_MANIFEST",
+    `The stored cursor is '${cursor.value}', the files at the destination go up to '${high}'`,
+    {
+      where: `export '${unit.name}', ${destination.uri}`,
+      cure:
+        `Restore the state or the destination that belongs to the other, or start over with \`rivet state reset -c ${configPath} -e ${unit.entry.name}\``,
+    },
+  );
 }
 
 /** `--resume` finishes a run; without one it starts nothing, unless it is forced to. */

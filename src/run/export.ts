@@ -22,7 +22,7 @@ import {
 import type { RunSummary } from "../report/mod.ts";
 import { type Consistency, type Mark, readMark, type Source, type SourceConnection } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, SliceIntent, State, StoredRun } from "../state/mod.ts";
-import { admitUnit, isComplete, refuseFreshRun } from "./admission.ts";
+import { admitUnit, checkCursorPlace, isComplete, refuseFreshRun } from "./admission.ts";
 import { finishRun } from "./finish.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease, whileHeld } from "./lease.ts";
@@ -313,6 +313,7 @@ async function beginRun(
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, key, destination);
     await removeStrays(state, key, destination);
+    await checkCursorPlace(progress.cursor, unit, destination, context.config.path);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {
       runId,
