@@ -38,7 +38,7 @@ exports:
     path: folder.path,
     rivet,
     async killed(meanwhile = () => Promise.resolve()) {
-      await write(200);
+      await write(500);
       const child = startCli(["run", "-c", "rivet.yaml", "-e", "chunks", "--progress", "none"], { cwd: folder.path });
       const stderr = new Response(child.stderr).text();
       for (let tries = 0;; tries++) {
@@ -72,18 +72,18 @@ Deno.test("what a live process works on is not changed under it; a dead run is m
   await withPlace(async (place) => {
     await place.killed(async (pid) => {
       const [live] = await runIds(place, "--running");
-      for (
-        const args of [
-          ["finish-run", "--run-id", live!.run_id],
-          ["reset-chunks", "-e", "chunks"],
-          ["reset", "-e", "chunks"],
-          ["reset-chunks", "--stuck-checkpoints"],
-        ]
-      ) {
+      const refusals = [
+        ["finish-run", "--run-id", live!.run_id],
+        ["reset-chunks", "-e", "chunks"],
+        ["reset", "-e", "chunks"],
+        ["reset-chunks", "--stuck-checkpoints"],
+      ].map(async (args) => {
         const refused = await place.rivet("state", ...args, "-c", "rivet.yaml");
         assert.equal(refused.code, 2, `${args}: ${refused.stdout}`);
         assert.match(refused.stderr, new RegExp(`RIVET_STATE_RUN_IN_PROGRESS\\] process ${pid} on `));
-      }
+      });
+      // Side by side: the run must be alive until the last of them has asked.
+      await Promise.all(refusals);
     });
     const [dead] = await runIds(place, "--running");
     const finish = () => place.rivet("state", "finish-run", "-c", "rivet.yaml", "--run-id", dead!.run_id);
