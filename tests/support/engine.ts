@@ -1,7 +1,7 @@
 // The engine in this process: lanes without Workers, sources, destinations and state that can be wrapped with faults.
 
 import { openCore } from "../../src/core/mod.ts";
-import { readConfig } from "../../src/config/mod.ts";
+import { type Config, readConfig } from "../../src/config/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import type { AggregateSummary, RunEvent, RunSummary } from "../../src/report/mod.ts";
 import {
@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Put around every source, inside the faults. */
   readonly wrapSource?: (inner: Source) => Source;
+  /** What a plan artifact makes of the exports. */
+  readonly applied?: (config: Config) => RunContext["applied"];
   /** Puts something between the engine and its lanes. */
   readonly wrapLane?: (lane: Lane) => Lane;
 }
@@ -105,8 +107,10 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
     destination(await openDestination(resolved));
   await using plain = await openState({ url: undefined, directory: config.directory });
   const state: State = withFaults(plain, "state", faults, ["record", "renewLease", "releaseLease"]);
+  const applied = given.applied?.(config);
   const context: RunContext = {
     config,
+    ...(applied === undefined ? {} : { applied }),
     options: {
       validate: false,
       reconcile: false,

@@ -1,7 +1,21 @@
 // A shop in SQLite for the tests of `plan` and `apply`, and plans that were changed and sealed again.
 
 import { DatabaseSync } from "node:sqlite";
-import { parseArtifact, type PlanArtifact, sealArtifact } from "../../src/plan/mod.ts";
+import { readConfig } from "../../src/config/mod.ts";
+import {
+  orderExports,
+  parseArtifact,
+  type PlanArtifact,
+  probePicture,
+  type Proposal,
+  proposeExport,
+  sealArtifact,
+  toOrderInput,
+  toPlannedExport,
+} from "../../src/plan/mod.ts";
+import { systemRuntime } from "../../src/runtime.ts";
+import { openSource } from "../../src/source/mod.ts";
+import { openState } from "../../src/state/mod.ts";
 import { type CliResult, runCli } from "./cli.ts";
 import { join, temporaryFolder } from "./files.ts";
 
@@ -65,4 +79,44 @@ export async function openShop(exports: string, options: { env?: Record<string, 
 export function summaries(stdout: string): Record<string, Record<string, unknown>> {
   const { per_export } = JSON.parse(stdout) as { per_export: { export_name: string }[] };
   return Object.fromEntries(per_export.map((one) => [one.export_name, one as Record<string, unknown>]));
+}
+
+/** The plan of a config as `rivet plan` would seal it, made in this process. */
+export async function sealConfig(configPath: string): Promise<PlanArtifact> {
+  const runtime = systemRuntime();
+  const config = await readConfig(configPath, { params: {}, runtime });
+  const limits = { statementTimeoutS: 60, lockTimeoutS: 30, connectTimeoutMs: 10_000 };
+  await using source = await openSource(await config.source.resolveConnection(), limits);
+  await using state = await openState({ url: undefined, directory: config.directory, readOnly: true });
+  const context = { config, source, runtime, version: "test", strict: false };
+  const signal = new AbortController().signal;
+  const picture = await probePicture(source);
+  const proposals: Proposal[] = [];
+  for (const entry of config.exports) {
+    proposals.push(await proposeExport(context, entry, { state, sample: null, picture, signal }));
+  }
+  const { recommendations, campaign } = orderExports(proposals.map(toOrderInput));
+  const { text, queryFiles, redacted } = config.seal();
+  return sealArtifact({
+    rivet_plan: 1,
+    rivet_version: "test",
+    plan_id: crypto.randomUUID().replaceAll("-", ""),
+    created_at: new Date(runtime.now()).toISOString(),
+    expires_at: new Date(runtime.now()).toISOString(),
+    config_path: config.path,
+    date: null,
+    parameters: [],
+    source: { type: config.source.engine, identity: config.source.identity, written: {} },
+    config: { text, query_files: { ...queryFiles }, redacted: [...redacted] },
+    exports: proposals.map((proposal) =>
+      toPlannedExport({
+        proposal,
+        recommendation: recommendations.find((one) => one.export_name === proposal.entry.name)!,
+        permissions: { net: [], read: [], write: [], sys: [] },
+        output: "",
+        hide: config.hide,
+      })
+    ),
+    campaign: structuredClone(campaign) as PlanArtifact["campaign"],
+  });
 }
