@@ -3,7 +3,7 @@
 import type { Export } from "../config/mod.ts";
 import type { Core } from "../core/mod.ts";
 import { type Consistency, sharesForAMoment, type Source } from "../source/mod.ts";
-import type { ExportKey, State } from "../state/mod.ts";
+import { type ExportKey, REPAIR_MODE, type State } from "../state/mod.ts";
 import { askBeforePicture, type BeforePicture, buildTask, type PlanContext, type Unit } from "./build.ts";
 import { diagnoseTask, type Diagnosis } from "./examine.ts";
 import { expandUnits, NULL_PARTITION } from "./partition.ts";
@@ -40,7 +40,9 @@ export async function proposeExport(context: PlanContext, entry: Export, options
   const { source } = context;
   const { state } = options;
   checkRules(entry);
-  const history = await state.metrics({ exportName: entry.name, limit: HISTORY_RUNS_MAX });
+  // A repair reads a few chunks: it tells nothing of how long a run takes.
+  const history = (await state.metrics({ exportName: entry.name, limit: HISTORY_RUNS_MAX }))
+    .filter((row) => row["mode"] !== REPAIR_MODE);
   const before = await askBeforePicture(source, entry);
   // The bounds of a window belong to one moment; everything else is an estimate or holds whatever is written meanwhile.
   const needsPicture = entry.incremental !== null;

@@ -26,7 +26,7 @@ import {
   type SourceConnection,
   type TableFacts,
 } from "../source/mod.ts";
-import type { StoredRun, StoredSlice } from "../state/mod.ts";
+import { REPAIR_MODE, type StoredRun, type StoredSlice } from "../state/mod.ts";
 import { explainDifferences, type Explanation } from "./reconcile_cause.ts";
 import { compareContent, compareCount, type Comparison, sameInAll } from "./reconcile_compare.ts";
 import { drillDown, type Found } from "./reconcile_keys.ts";
@@ -143,7 +143,8 @@ async function checkTarget(context: ReconcileContext, target: Target, reading: R
     const check = new SliceChecks(context, run, input, stored, slices, before.facts);
     const partitions = await check.run(options);
     const open = await context.state.openRun(key);
-    const warnings = open === null ? [] : [`run '${open.runId}' is not finished: this is about '${run.runId}'`];
+    const what = open?.mode === REPAIR_MODE ? "repair" : "run";
+    const warnings = open === null ? [] : [`${what} '${open.runId}' is not finished: this is about '${run.runId}'`];
     return { run, slices: stored, partitions, bytesRead: check.bytesRead, warnings };
   } finally {
     await source.end();
