@@ -38,6 +38,13 @@ export function cutWhole(context: CutContext): Cut {
 
 /** Slices of a chunked export. */
 export async function cutChunked(context: CutContext, chunked: ChunkedConfig): Promise<Cut> {
+  const cut = await cutAsAsked(context, chunked);
+  if (chunked.sizeMemoryMb === null || (context.facts?.avgRowBytes ?? null) !== null) return cut;
+  const warning = `the size of a row is not known: \`chunk_size_memory_mb\` takes ${ROW_BYTES_UNKNOWN} bytes for one`;
+  return { ...cut, warnings: [...cut.warnings, warning] };
+}
+
+async function cutAsAsked(context: CutContext, chunked: ChunkedConfig): Promise<Cut> {
   if (chunked.byKey !== null) return await cutByKey(context, chunked.byKey, sizeOf(context, chunked), true);
   if (chunked.byDays !== null) return await cutByDays(context, requireColumn(context, chunked), chunked.byDays);
   if (chunked.dense) return await cutDense(context, requireColumn(context, chunked), sizeOf(context, chunked));
@@ -51,10 +58,10 @@ export async function cutChunked(context: CutContext, chunked: ChunkedConfig): P
 }
 
 /** A table that fits one chunk is read whole, unless the config asks for a shape. */
-function isSmall({ facts }: CutContext, chunked: ChunkedConfig): boolean {
+function isSmall(context: CutContext, chunked: ChunkedConfig): boolean {
   if (chunked.count !== null || chunked.checkpoint) return false;
-  const rows = facts?.rowsEstimate ?? null;
-  return rows !== null && rows > 0 && rows <= chunked.size;
+  const rows = context.facts?.rowsEstimate ?? null;
+  return rows !== null && rows > 0 && rows <= sizeOf(context, chunked);
 }
 
 async function cutAutomatically(context: CutContext, chunked: ChunkedConfig): Promise<Cut> {

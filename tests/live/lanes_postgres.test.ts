@@ -194,3 +194,25 @@ for (const flag of ["--parallel-exports", "--parallel-export-processes"]) {
     });
   });
 }
+
+Deno.test({
+  name: "chunks sized by memory hold as many rows as fit, also in a table of few rows that are wide",
+  ignore,
+}, async () => {
+  await withLiveExport(server!, async (db, folder) => {
+    await db.run(`CREATE TABLE wide (id int PRIMARY KEY, pad text); ALTER TABLE wide ALTER pad SET STORAGE PLAIN;
+      INSERT INTO wide SELECT g, repeat('x', 1000) FROM generate_series(1, 45000) g;
+      CREATE TABLE unknown (id int PRIMARY KEY, pad text); INSERT INTO unknown SELECT g, 'x' FROM generate_series(1, 100) g; ANALYZE wide`);
+    const entries = ["wide", "unknown"].map((name) =>
+      `  - {name: ${name}, table: ${name}, mode: chunked, chunk_column: id, chunk_size_memory_mb: 16, format: csv, destination: {type: local, path: out/${name}}}\n`
+    ).join("");
+    const configPath = await writeConfig(folder, db, entries);
+    const [wide, unknown] = (await runEngine({ configPath, env: envOf(db) })).per_export;
+    assert.equal(wide?.status, "success", JSON.stringify(wide?.error));
+    // 16 MB of some 1,100 bytes each are about 15,000 rows.
+    assert.ok(wide!.slices === 3 || wide!.slices === 4, `${wide?.slices} chunks`);
+    assert.deepEqual([wide?.rows, wide?.warnings], [45000, []]);
+    assert.deepEqual([unknown?.slices, unknown?.rows], [1, 100]);
+    assert.match(unknown?.warnings.join() ?? "", /the size of a row is not known/);
+  });
+});
