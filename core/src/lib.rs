@@ -8,6 +8,7 @@ mod canonical;
 mod column;
 mod crc32c;
 mod csv_file;
+mod csv_values;
 mod decode;
 pub mod encoder;
 pub mod error;
