@@ -33,7 +33,8 @@ export async function repairUnit(context: RunContext, request: RepairRequest): P
   const begun = open?.mode === REPAIR_MODE && repairedBy(open) === request.runId
     ? (await context.state.slices(open.runId)).map(({ index }) => index)
     : [];
-  const rest = request.indexes.filter((index) => !begun.includes(index));
+  const done = new Set(begun);
+  const rest = request.indexes.filter((index) => !done.has(index));
   if (begun.length > 0) {
     const finished = await repairOnce(context, { ...request, indexes: begun });
     if (finished.status !== "success" || rest.length === 0) return finished;
@@ -127,7 +128,8 @@ async function beginRepair(
       recorder.succeed(null);
       return null;
     }
-    const chosen = (await state.slices(target.runId)).filter(({ index }) => indexes.includes(index));
+    const wanted = new Set(indexes);
+    const chosen = (await state.slices(target.runId)).filter(({ index }) => wanted.has(index));
     const slices = chosen.map(fromSliceIntent);
     const lanes = lanesFor(run.picture.source, unit.entry, slices.length);
     const { strategyLabel, window, filters, date } = JSON.parse(target.planJson) as Intent;
@@ -231,10 +233,8 @@ export async function finishRepair(run: Run, connection: SourceConnection, targe
   const target = (await state.run(targetId))!;
   const repaired = await state.slices(runId);
   const fresh = await state.parts(runId);
-  const replaced = new Set(repaired.map(({ index }) => index));
-  const slices = (await state.slices(targetId)).map((slice) =>
-    repaired.find(({ index }) => index === slice.index) ?? slice
-  );
+  const replaced = new Map(repaired.map((slice) => [slice.index, slice]));
+  const slices = (await state.slices(targetId)).map((slice) => replaced.get(slice.index) ?? slice);
   const old = await state.parts(targetId);
   const parts = [...old.filter(({ sliceIndex }) => !replaced.has(sliceIndex)), ...fresh]
     .sort((a, b) => a.sliceIndex - b.sliceIndex);

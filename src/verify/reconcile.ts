@@ -193,18 +193,19 @@ class SliceChecks {
 
   async run(options: ReconcileOptions): Promise<PartitionCheck[]> {
     const comparisons = options.depth === "count" ? await this.#count() : await this.#compare();
-    const differing = () => [...comparisons.keys()].filter((index) => comparisons.get(index)!.status === "mismatch");
+    const differing = () =>
+      new Set([...comparisons].flatMap(([index, { status }]) => status === "mismatch" ? [index] : []));
     // Sums are what later writes are told by: rows that differ under equal sums have no cause that they could show.
     const causes = await this.#explain(differing(), comparisons, options.depth === "count" ? "count" : "content");
     const rows = options.depth === "rows" ? await this.#compareRows(comparisons, options) : null;
     const bad = differing();
-    const wanted = this.slices.filter((slice) => bad.includes(slice.index));
+    const wanted = this.slices.filter((slice) => bad.has(slice.index));
     const keys = options.keysMax === null || wanted.length === 0
       ? new Map<number, Found>()
       : rows ?? await this.#drillDown(wanted, options.keysMax);
     return this.slices.map((slice) => {
       const check = toCheck(this.input.task, this.stored, slice, comparisons.get(slice.index)!);
-      const found = bad.includes(slice.index) ? keys.get(slice.index) : undefined;
+      const found = bad.has(slice.index) ? keys.get(slice.index) : undefined;
       const cause = causes.get(slice.index);
       return {
         ...check,
@@ -296,7 +297,7 @@ class SliceChecks {
   }
 
   async #explain(
-    bad: readonly number[],
+    bad: ReadonlySet<number>,
     comparisons: ReadonlyMap<number, Comparison>,
     depth: "count" | "content",
   ): Promise<Map<number, Explanation>> {
@@ -306,7 +307,7 @@ class SliceChecks {
     const differing = this.slices.flatMap((slice, at) => {
       const own = intent.marks?.[String(slice.index)];
       const mark = own === undefined ? intent.mark : own;
-      if (!bad.includes(slice.index) || mark === undefined || mark === null) return [];
+      if (!bad.has(slice.index) || mark === undefined || mark === null) return [];
       return [{ slice, mark, stored: this.recorded[at]!, rowsNow: comparisons.get(slice.index)!.sourceRows ?? 0 }];
     });
     if (differing.length === 0) return new Map();

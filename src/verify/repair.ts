@@ -49,7 +49,8 @@ export async function planRepair(
       continue;
     }
     const list = found.get(check.run_id) ?? [];
-    found.set(check.run_id, [...list, toAction(check)]);
+    list.push(toAction(check));
+    found.set(check.run_id, list);
   }
   const manifests: ManifestAction[] = [];
   if (options.report === null) {
@@ -153,8 +154,9 @@ async function addStored(
   await using destination = await context.openDestination(locate(context, unit, run));
   const damaged = await findDamagedChunks(destination, parts);
   const actions = found.get(run.runId) ?? [];
+  const known = new Set(actions.map(({ chunk_index }) => chunk_index));
   for (const [index, reason] of damaged) {
-    if (actions.some(({ chunk_index }) => chunk_index === index)) continue;
+    if (known.has(index)) continue;
     actions.push(describe(fromSliceIntent(slices[index]!), run, reason));
   }
   if (actions.length > 0) found.set(run.runId, actions);
