@@ -285,6 +285,17 @@ Deno.test("nothing that apply leaves behind holds a parameter or a secret of the
   assert.equal(new TextDecoder().decode(found.stdout), "");
 });
 
+Deno.test("two processes apply one plan: one does it, the other waits and answers with its run", async () => {
+  await using shop = await openShop(ORDERS);
+  await plan(shop);
+  const both = await Promise.all([apply(shop), apply(shop)]);
+  const [applied, answered] = both.map(({ of }) => of["orders"]!)
+    .sort((a, b) => String(b["status"]).localeCompare(String(a["status"])));
+  assert.deepEqual([applied!["status"], answered!["status"]], ["success", "already_applied"]);
+  assert.equal(answered!["answered_by_run"], applied!["run_id"]);
+  assert.deepEqual(ids(await readThroughManifest(`${shop.path}/out/orders/${today()}`)), upTo(1000));
+});
+
 Deno.test("apply explains itself", async () => {
   const { code, stdout } = await runCli(["apply", "--help"]);
   assert.equal(code, 0);
