@@ -38,7 +38,7 @@ Deno.test("SQLite to a folder runs under exactly the printed permissions", async
     assert.deepEqual(lists.write, [join(folder, ".rivet"), join(folder, ".rivet_state.db"), join(out, "t")].sort());
     assert.ok(lists.env.includes("MOST"));
     assert.deepEqual(lists.lanes.map(({ env, sys, net }) => [env, sys, net]), [[[], [], []]]);
-    for (const args of [["run", "--validate"], ["doctor"], ["check"], ["state", "show"], ["metrics"]]) {
+    for (const args of [["run", "--validate"], ["validate"], ["doctor"], ["check"], ["state", "show"], ["metrics"]]) {
       const result = await runConfined(flags, [args[0]!, ...args.slice(1), "-c", "rivet.yaml"], { cwd: folder, env });
       assert.equal(result.code, 0, `${args.join(" ")}: ${result.stderr}`);
     }
