@@ -2,7 +2,7 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
-import type { Config } from "../config/mod.ts";
+import type { Config, Export } from "../config/mod.ts";
 import type { Campaign, PlanArtifact, PlannedExport, Proposal, Recommendation } from "../plan/mod.ts";
 import type { SourceConnection } from "../source/mod.ts";
 import { VERSION } from "../version.ts";
@@ -67,12 +67,13 @@ async function planCommand(context: CommandContext, flags: PlanFlags): Promise<v
   const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export);
   if (exports.length === 0) throw new RivetError("RIVET_PLAN_NOTHING_TO_PLAN", "The config has no export to plan");
+  const asJson = flags.json === true || flags.format === "json";
+  if (asJson || flags.output !== undefined) checkSealable(exports);
   await using state = await readConfigState(context, config.directory);
   const sampleRows = flags.sample ?? null;
   const survey = await surveyExports(context, { config, exports, state, sampleRows, strict: flags.strict === true });
   if (survey.failures.length > 0) await refuse(context, survey.failures);
   const plan = await buildPlan(context, config, survey, flags);
-  const asJson = flags.json === true || flags.format === "json";
   const { formatPlan } = await import("./plan_text.ts");
   if (flags.output !== undefined) await writePlan(context, plan, flags.output);
   else if (asJson) await printPlan(context, plan);
@@ -94,6 +95,16 @@ function checkFlags(flags: PlanFlags): void {
       `Give a number of rows from 1 to ${SAMPLE_ROWS_MAX}`,
     );
   }
+}
+
+/** Standard output takes one export: a plan of several could not be applied. */
+function checkSealable(exports: readonly Export[]): void {
+  const stream = exports.find((entry) => entry.destination.kind === "stdout");
+  if (stream === undefined || exports.length === 1) return;
+  throw new RivetError("RIVET_PLAN_REJECTED", `${exports.length} exports, and '${stream.name}' writes to stdout`, {
+    where: `export '${stream.name}'`,
+    cure: `Seal it alone: \`-e ${stream.name}\``,
+  });
 }
 
 const SAMPLE_ROWS_MAX = 1_000_000;

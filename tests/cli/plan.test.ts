@@ -129,3 +129,19 @@ Deno.test("arguments that make no sense are refused by name", async () => {
   const help = await shop.rivet("plan", "--help");
   assert.match(help.stdout, /Examples:[^]*rivet apply plan\.json/);
 });
+
+Deno.test("an export to standard output is sealed alone, and its plan streams it", async () => {
+  await using shop = await openShop(
+    `  - {name: rows, table: users, format: csv, destination: {type: stdout}}
+  - {name: users, table: users, format: csv, destination: {type: local, path: out}}
+`,
+  );
+  assert.equal((await shop.rivet("plan", "-c", "rivet.yaml")).code, 0);
+  const refused = await shop.rivet("plan", "-c", "rivet.yaml", "-o", "plan.json");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /RIVET_PLAN_REJECTED[^]*cure: +Seal it alone: `-e rows`/);
+  assert.equal((await shop.rivet("plan", "-c", "rivet.yaml", "-e", "rows", "-o", "plan.json")).code, 0);
+  const applied = await shop.rivet("apply", "plan.json");
+  assert.equal(applied.code, 0, applied.stderr);
+  assert.equal(applied.stdout.replaceAll("\r", ""), "id,name\n1,ada\n2,bob\n");
+});
