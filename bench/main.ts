@@ -1,4 +1,4 @@
-// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, `deno task bench mssql`, each with its own options.
+// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, `deno task bench mssql`, `deno task bench store`, each with its own options.
 
 const [name = "", ...args] = Deno.args;
 switch (name) {
@@ -14,7 +14,10 @@ switch (name) {
   case "mssql":
     await (await import("./mssql.ts")).main(args);
     break;
+  case "store":
+    await (await import("./store.ts")).main(args);
+    break;
   default:
-    console.error("Usage: deno task bench pg | pg-many | mysql | mssql [options]");
+    console.error("Usage: deno task bench pg | pg-many | mysql | mssql | store [options]");
     Deno.exit(1);
 }

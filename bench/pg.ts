@@ -91,15 +91,19 @@ const CORPUS = `SELECT setseed(0.42);
 
 const TEXT = (bytes: number) => `substr(c.body, 1 + (random() * 1400)::int, ${bytes})`;
 
-const CREATE: Record<Table, string> = {
-  narrow: `SELECT setseed(0.42);
+/** Makes the narrow table. */
+export const NARROW = (rows: number): string =>
+  `SELECT setseed(0.42);
     CREATE TABLE narrow (id bigint NOT NULL, customer_id int NOT NULL, status text NOT NULL, amount numeric(10,2) NOT NULL, paid bool NOT NULL,
       created_at timestamptz NOT NULL, updated_at timestamptz, note text, quantity int);
     INSERT INTO narrow SELECT g, (random() * 100000)::int, (ARRAY['new','paid','shipped','returned'])[1 + (random() * 3)::int],
       (random() * 10000)::numeric(10,2), random() < 0.7, timestamptz '2024-01-01' + g * interval '13 seconds',
       CASE WHEN random() < 0.5 THEN timestamptz '2025-01-01' + random() * interval '300 days' END,
       CASE WHEN random() < 0.6 THEN 'note ' || md5(g::text) END, CASE WHEN random() < 0.8 THEN (random() * 50)::int END
-    FROM generate_series(1, ${ROWS.narrow}) g`,
+    FROM generate_series(1, ${rows}) g`;
+
+const CREATE: Record<Table, string> = {
+  narrow: NARROW(ROWS.narrow),
   wide: `${CORPUS}
     CREATE TABLE wide (id bigint NOT NULL, uid uuid NOT NULL, doc jsonb, tags text[], payload bytea, body text, price numeric(12,4), day date,
       at timestamp, at_tz timestamptz, small smallint, flag bool, ratio double precision, weight real, name varchar(80), code char(8),
