@@ -1,7 +1,7 @@
 // From an export to its task: columns, bounds, slices, window. Reads catalogs and bounds, never rows, and writes nothing.
 
 import { RivetError } from "../errors.ts";
-import type { Config, Export } from "../config/mod.ts";
+import type { Config, Export, IncrementalConfig } from "../config/mod.ts";
 import { type ResolvedDestination, resolveDestination, writtenDestination } from "../destination/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import {
@@ -30,7 +30,7 @@ import { buildSlices, countSlices } from "./layout.ts";
 import { checkKeys, checkSettings, type SealedTask } from "./sealed.ts";
 import { type Cut, cutChunked, cutWhole } from "./strategy.ts";
 import type { CursorWindow, Slice, Task } from "./task.ts";
-import { buildWindow, findCursor, isEmptyWindow, windowFilter } from "./window.ts";
+import { buildWindow, findCursor, isEmptyWindow, isOfOneType, windowFilter } from "./window.ts";
 
 export interface PlanContext {
   readonly config: Config;
@@ -191,9 +191,10 @@ export async function askBeforePicture(source: Source, entry: Export): Promise<B
   const facts = query.kind === "table" ? await source.facts(query) : null;
   const shape = await source.describe(query);
   const where = `export '${entry.name}'`;
-  const needed = entry.incremental === null
-    ? null
-    : findCursor({ query, shape, filters: [], where }, entry.incremental);
+  const keyContext = { query, shape, filters: [], where };
+  const needed = entry.incremental !== null && isOfOneType(keyContext, entry.incremental)
+    ? findCursor(keyContext, entry.incremental)
+    : null;
   return { shape, facts, oldestTransaction: needed === null ? null : await oldestTransaction(source, needed) };
 }
 
@@ -243,7 +244,10 @@ async function planSlices(
         strategy: { kind: "whole" },
         label: `incremental(${definition.column})`,
         layout: empty ? { kind: "none" } : { kind: "whole" },
-        warnings: [...nullWarnings(window, definition.column), ...lateWarnings(context.source, cursor, window)],
+        warnings: [
+          ...nullWarnings(window, definition.column),
+          ...lateWarnings(keyContext, entry.incremental, cursor, window),
+        ],
         filters: [windowFilter(cursor, window, entry.incremental)],
         window,
       };
@@ -262,16 +266,20 @@ function nullWarnings(window: CursorWindow, column: string): string[] {
 }
 
 /** A guard that is not there is said, where the engine usually has one. */
-function lateWarnings(source: Source, cursor: KeyColumn, window: CursorWindow): string[] {
-  if (source.engine !== "postgres" || cursor.type.kind !== "timestamp" || window.protection.length > 1) return [];
-  if (cursor.names.length > 1) {
-    return [
-      "rows of transactions that commit late may be missed: a cursor of two columns is not held below open transactions; set `cursor_lag`",
-    ];
+function lateWarnings(
+  context: KeyContext,
+  config: IncrementalConfig,
+  cursor: KeyColumn,
+  window: CursorWindow,
+): string[] {
+  if (context.source.engine !== "postgres" || cursor.type.kind !== "timestamp" || window.protection.length > 1) {
+    return [];
   }
+  const missed = "rows of transactions that commit late may be missed";
   return [
-    "rows of transactions that commit late may be missed: open transactions cannot be seen from here (a replica, or a user without " +
-    "pg_read_all_stats); read the primary with that right, or set `cursor_lag`",
+    isOfOneType(context, config)
+      ? `${missed}: this user cannot see other sessions; grant pg_read_all_stats, or set \`cursor_lag\``
+      : `${missed}: the two columns of the cursor have different types; set \`cursor_lag\``,
   ];
 }
 

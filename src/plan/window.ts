@@ -33,6 +33,13 @@ export function findCursor(context: Omit<KeyContext, "source">, config: Incremen
   };
 }
 
+/** Whether a moment of the clock can be compared with the cursor: with both columns of a pair only where they are of one type. */
+export function isOfOneType(context: Omit<KeyContext, "source">, config: IncrementalConfig): boolean {
+  if (config.cursorMode === "single_column" || config.fallbackColumn === null) return true;
+  const primary = findColumn(context, config.cursorColumn, "cursor_column");
+  return primary.nativeType === findColumn(context, config.fallbackColumn, "cursor_fallback_column").nativeType;
+}
+
 export function cursorName(column: KeyColumn): string {
   return column.names.length === 1 ? column.names[0]! : `coalesce(${column.names.join(",")})`;
 }
@@ -43,7 +50,7 @@ export interface WindowInput {
   readonly cursor: KeyColumn;
   readonly previous: CursorState | null;
   readonly definition: CursorDefinition;
-  /** Start of the oldest open transaction, asked before the picture was taken; null when unknown. */
+  /** Start of the oldest open transaction, asked before the picture was taken; null when unknown or not comparable. */
   readonly oldestTransaction: string | null;
 }
 
@@ -63,7 +70,7 @@ export async function buildWindow(input: WindowInput): Promise<CursorWindow> {
     caps.push(...await settleCap(input, config.settle));
     protection.push(`settle ${config.settle.afterS}s`);
   }
-  if (input.oldestTransaction !== null && cursor.names.length === 1) {
+  if (input.oldestTransaction !== null) {
     caps.push({ kind: "compare", column: cursor, op: "<", value: input.oldestTransaction });
     protection.push(`oldest transaction ${input.oldestTransaction}`);
   }
