@@ -1,4 +1,4 @@
-// The benchmarks: `deno task bench pg`, `deno task bench pg-many`, `deno task bench mysql`, `deno task bench mssql`, `deno task bench store`, each with its own options.
+// The benchmarks: `deno task bench NAME`, where NAME is one of the cases below, each with its own options.
 
 const [name = "", ...args] = Deno.args;
 switch (name) {
@@ -17,7 +17,10 @@ switch (name) {
   case "store":
     await (await import("./store.ts")).main(args);
     break;
+  case "reconcile":
+    await (await import("./reconcile.ts")).main(args);
+    break;
   default:
-    console.error("Usage: deno task bench pg | pg-many | mysql | mssql | store [options]");
+    console.error("Usage: deno task bench pg | pg-many | mysql | mssql | store | reconcile [options]");
     Deno.exit(1);
 }
