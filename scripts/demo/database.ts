@@ -82,7 +82,8 @@ CREATE TABLE order_items (
 INSERT INTO order_items
 SELECT o.id, l.line, printf('SKU-%05d', ${hash("o.id * 3 + l.line", 31)} % 5000), ${hash("o.id + l.line", 32)} % 5 + 1,
   ${hash("o.id * l.line", 33)} % 10000 / 333.0
-FROM orders AS o JOIN (SELECT 1 AS line UNION ALL SELECT 2) AS l ON l.line <= 1 + o.id % 2`;
+FROM orders AS o JOIN (SELECT 1 AS line UNION ALL SELECT 2) AS l ON l.line <= 1 + o.id % 2
+WHERE o.id <= ${ORDERS / 2}`;
 
 function readingsSql(): string {
   const names = Array.from({ length: SENSORS }, (_, k) => `sensor_${String(k + 1).padStart(2, "0")}`);

@@ -108,7 +108,7 @@ exports:
     table: order_items
     mode: chunked
     chunk_column: order_id
-    chunk_size: 50000
+    chunk_size: 25000
     format: parquet
     destination: {type: local, path: out/order_items}
 
