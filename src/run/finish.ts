@@ -25,7 +25,7 @@ export async function finishRun(run: Run, connection: SourceConnection): Promise
   await passVerdict(run, faults, parts);
   await warnOfShapeDrift(run, slices);
   warnOfZeroDates(run, slices);
-  const counted = await reconcile(run, slices, rows);
+  const counted = await reconcile(run, slices, parts, rows);
   if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, counted.rows);
   const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
   await state.commitTask(toTaskCommit(run, slices, rows, skipReason), run.lease);
@@ -172,7 +172,12 @@ interface Counted {
 }
 
 /** Counts the source in the picture that was exported, where there is one; a count from elsewhere is reported but withdraws nothing. */
-async function reconcile(run: Run, slices: readonly StoredSlice[], rows: number): Promise<Counted> {
+async function reconcile(
+  run: Run,
+  slices: readonly StoredSlice[],
+  parts: readonly StoredPart[],
+  rows: number,
+): Promise<Counted> {
   const { context, task, picture, recorder } = run;
   if (!context.options.reconcile) return { rows: null, unverified: null };
   let count = 0;
@@ -193,9 +198,13 @@ async function reconcile(run: Run, slices: readonly StoredSlice[], rows: number)
   recorder.reconciled(sourceRows, rows);
   // A resumed run holds rows of an older picture than the one that was counted.
   if (sourceRows !== rows && !run.resumed && picture.consistency === "snapshot" && picture.token !== null) {
-    throw new RivetError("RIVET_RUN_RECONCILE_MISMATCH", `The source has ${sourceRows} rows, the export ${rows}`, {
-      where: `export '${task.name}'`,
-    });
+    const message = `The source has ${sourceRows} rows, the export ${rows}`;
+    // Taken up again it would pass: what a later picture counts proves nothing about these rows.
+    await refuse(
+      run,
+      parts,
+      new RivetError("RIVET_RUN_RECONCILE_MISMATCH", message, { where: `export '${task.name}'` }),
+    );
   }
   return { rows: sourceRows, unverified: null };
 }

@@ -204,7 +204,7 @@ export class RunRecorder {
 
   /** What was asked for and could not be had, of a run that is committed. */
   unverified(error: RivetError): void {
-    this.#summary.error = toErrorReport(error);
+    this.#summary.error = this.#toShown(error);
   }
 
   /** For the manifest; null where nothing was asked for. */
@@ -233,9 +233,13 @@ export class RunRecorder {
   fail(error: RivetError): void {
     this.#error = error;
     this.#summary.status = error.code === "RIVET_RUN_INTERRUPTED" ? "interrupted" : "failed";
+    this.#summary.error = this.#toShown(error);
+  }
+
+  /** What the server says of a query may repeat the values that were filled into it. */
+  #toShown(error: RivetError): NonNullable<RunSummary["error"]> {
     const report = toErrorReport(error);
-    // What the server says of a query may repeat the values that were filled into it.
-    this.#summary.error = { ...report, error: this.context.config.hide(report.error) };
+    return { ...report, error: this.context.config.hide(report.error) };
   }
 
   toMetric(status: MetricRow["status"], rows: number): MetricRow {

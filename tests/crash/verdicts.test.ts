@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { RivetError } from "../../src/errors.ts";
+import type { Source } from "../../src/source/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { Faults } from "../support/faults.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
@@ -43,7 +44,7 @@ Deno.test("rows that the last window had are not counted as missing", async () =
 class Uncountable extends Faults {
   asked = 0;
 
-  constructor() {
+  constructor(private readonly why = "The count took too long") {
     super(0, "fail");
   }
 
@@ -51,7 +52,7 @@ class Uncountable extends Faults {
     if (name === "state.commitSlice after") this.asked = 1;
     if (this.asked !== 1 || name !== "source.rows before") return;
     this.asked = 2;
-    throw new RivetError("RIVET_SOURCE_STATEMENT_TIMEOUT", "The count took too long");
+    throw new RivetError("RIVET_SOURCE_STATEMENT_TIMEOUT", this.why);
   }
 }
 
@@ -69,4 +70,54 @@ Deno.test("a count that cannot be had leaves sound data committed, and is told",
   assert.equal(summary.error?.exit_code, 1);
   assert.match(summary.error?.error ?? "", /The count took too long/);
   assert.equal((await readManifestFile(join(folder.path, "out")))?.row_count, 60);
+});
+
+/** A source whose picture can be shared, and that counts one row more than it gives. */
+function countOneMore(inner: Source): Source {
+  const shared = {
+    begin: async () => {
+      await inner.begin(null);
+      return "shared";
+    },
+    rows: async (sql: string) => {
+      const rows = await inner.rows(sql);
+      return /^SELECT count\(\*\)/i.test(sql) ? [[String(Number(rows[0]![0]) + 1)]] : rows;
+    },
+  };
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name in shared) return shared[name as keyof typeof shared];
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+Deno.test("an export that lacks rows of its own picture is never published, not by the next run either", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepareShop(folder.path, MODES[0]!);
+  const wrong = await runEngine({ configPath, options: BOTH, wrapSource: countOneMore });
+  const summary = wrong.per_export[0]!;
+  assert.deepEqual([summary.status, summary.error?.code, summary.resumable], [
+    "failed",
+    "RIVET_RUN_RECONCILE_MISMATCH",
+    false,
+  ]);
+  assert.equal(await readManifestFile(join(folder.path, "out")), null);
+  const next = (await runEngine({ configPath })).per_export[0]!;
+  assert.deepEqual([next.status, next.resumed, next.rows], ["success", false, 60]);
+  assert.notEqual(next.run_id, summary.run_id);
+});
+
+Deno.test("why a count cannot be had does not repeat what was filled into the query", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepareShop(folder.path, {
+    name: "query",
+    yaml: "query: SELECT * FROM t WHERE body <> '${word}'",
+  });
+  const faults = new Uncountable("near 'sesame-4711'");
+  const summary = (await runEngine({ configPath, faults, params: { word: "sesame-4711" }, options: BOTH }))
+    .per_export[0]!;
+  assert.equal(summary.error?.code, "RIVET_RUN_RECONCILE_UNVERIFIED");
+  assert.match(summary.error?.error ?? "", /near '\$\{word\}'/);
 });
