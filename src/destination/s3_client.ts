@@ -6,6 +6,7 @@ import { isBrokenConnection, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
 import { readSecret } from "./secret.ts";
+import { translateStream } from "./stream.ts";
 
 const ATTEMPTS = 5;
 
@@ -89,14 +90,22 @@ async function sendS3(request: S3Request, signal: AbortSignal | undefined, timeo
         reason: response.statusText,
         headers: Object.fromEntries(response.headers),
         // The client reads an answer after its last try: one that breaks off would be an error, where it is only a broken connection.
-        body: request.query?.["x-id"] === "GetObject" ? response.body ?? new Uint8Array() : await response.bytes(),
+        body: request.query?.["x-id"] !== "GetObject"
+          ? await response.bytes()
+          : response.body === null
+          ? new Uint8Array()
+          : translateStream(response.body, toConnectionError),
       },
     };
   } catch (error) {
-    if (!isBrokenConnection(error)) throw error;
-    // The name of a code makes the client try again.
-    throw Object.assign(new Error("The connection broke", { cause: error }), { code: "ECONNRESET" });
+    throw toConnectionError(error);
   }
+}
+
+/** The name of a code makes the client try again. */
+function toConnectionError(error: unknown): unknown {
+  if (!isBrokenConnection(error)) return error;
+  return Object.assign(new Error("The connection broke", { cause: error }), { code: "ECONNRESET" });
 }
 
 function toUrl({ protocol, hostname, port, path, query = {} }: S3Request): string {

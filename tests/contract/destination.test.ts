@@ -344,6 +344,20 @@ each("a connection that is always cut fails as transient, and nothing shows", as
   await sleep(2_000);
 }, isStore);
 
+each("a download that breaks off is continued or fails as transient, and is never a shorter file", async (place) => {
+  await using proxy = startCutProxy(place.port!);
+  await using destination = await open(place.through(proxy.port));
+  const bytes = bytesOf(8 * BLOCK);
+  await destination.put("key", bodyOf(bytes), OPTIONS);
+  for (const afterBytes of [3 * BLOCK, 7 * BLOCK]) {
+    proxy.set({ direction: "down", afterBytes, times: 1 });
+    const found = await collect(await destination.get("key")).catch((error: unknown) => error);
+    assert.equal(proxy.cuts, 1);
+    if (found instanceof Uint8Array) assert.ok(Buffer.compare(found, bytes) === 0);
+    else assert.equal((found as RivetError).retry, "destination", String(found));
+  }
+}, isStore);
+
 each("what a killed process left is cleared for its keys only, and its keys can be put again", async (place) => {
   await using destination = await open(place.location);
   await killUploads(place.location, ["killed/a b", "others/c"]);
