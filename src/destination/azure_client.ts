@@ -13,14 +13,13 @@ import {
   type WebResource,
 } from "@azure/storage-blob";
 import { RivetError } from "../errors.ts";
-import { isBrokenConnection, sendHttp } from "./http.ts";
+import { sleep } from "../runtime.ts";
+import { backoffMs, isBrokenConnection, isBusyStatus, retryAfterMs, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { type AzureAuth, azureEndpoint, type AzureLocation } from "./resolved.ts";
 import { readSecret } from "./secret.ts";
 
 const ATTEMPTS = 5;
-const RETRY_DELAY_MS = 200;
-const RETRY_DELAY_MS_MAX = 10_000;
 
 /** A signature that ends sooner is worth a word before a long run. */
 const SAS_SOON_MS = 60 * 60_000;
@@ -29,38 +28,51 @@ export function connectAzure(location: AzureLocation, options: OpenOptions): Con
   const { auth } = location;
   const url = azureEndpoint(location) + (auth.kind === "sas" ? `?${auth.token}` : "");
   const service = new BlobServiceClient(url, toCredential(location), {
-    retryOptions: {
-      maxTries: ATTEMPTS,
-      retryDelayInMs: RETRY_DELAY_MS,
-      maxRetryDelayInMs: RETRY_DELAY_MS_MAX,
-      tryTimeoutInMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-    },
+    // Its own waits are not spread, and it takes a 429 for a final answer.
+    retryOptions: { maxTries: 1, tryTimeoutInMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS },
     httpClient: { sendRequest: (request) => sendAzure(request, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS) },
     userAgentOptions: { userAgentPrefix: "rivet" },
   });
   return service.getContainerClient(location.container);
 }
 
-/** Sends a signed request exactly as it was signed. */
+/** Sends a signed request exactly as it was signed; one that a busy store or a broken connection refused, again. */
 async function sendAzure(request: WebResource, timeoutMs: number): Promise<HttpOperationResponse> {
+  const signal = request.abortSignal as AbortSignal | undefined;
+  for (let attempt = 1;; attempt++) {
+    try {
+      const { answer, waitMs } = await sendOnce(request, timeoutMs);
+      if (attempt === ATTEMPTS || !isBusyStatus(answer.status)) return answer;
+      await sleep(backoffMs(attempt, waitMs), signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isBrokenConnection(error)) throw error;
+      if (attempt === ATTEMPTS) {
+        throw new RestError("The connection broke", { code: RestError.REQUEST_SEND_ERROR });
+      }
+      await sleep(backoffMs(attempt), signal);
+    }
+  }
+}
+
+/** One try. An answer that is not streamed has been read whole. */
+async function sendOnce(
+  request: WebResource,
+  timeoutMs: number,
+): Promise<{ answer: HttpOperationResponse; waitMs: number }> {
   const { method, url, streamResponseStatusCodes: streamed } = request;
   // fetch sets these two itself, to what was signed.
   const { host: _host, "content-length": _length, ...headers } = request.headers.toJson();
   const body = request.body as BodyInit | null | undefined;
   const signal = request.abortSignal as AbortSignal | undefined;
-  try {
-    const response = await sendHttp({ method, url, headers, body: body ?? undefined, signal }, timeoutMs);
-    const { status } = response;
-    const answer = { request, status, headers: toAzureHeaders(request.headers, response.headers) };
-    const isStream = streamed?.has(status) === true || streamed?.has(Number.POSITIVE_INFINITY) === true;
-    if (!isStream || response.body === null) return { ...answer, bodyAsText: await response.text() };
-    return { ...answer, readableStreamBody: Readable.fromWeb(response.body as NodeReadableStream) };
-  } catch (error) {
-    // The name of a code makes the client try again.
-    throw isBrokenConnection(error)
-      ? new RestError("The connection broke", { code: RestError.REQUEST_SEND_ERROR })
-      : error;
-  }
+  const response = await sendHttp({ method, url, headers, body: body ?? undefined, signal }, timeoutMs);
+  const { status } = response;
+  const head = { request, status, headers: toAzureHeaders(request.headers, response.headers) };
+  const waitMs = retryAfterMs(response.headers);
+  const isStream = streamed?.has(status) === true || streamed?.has(Number.POSITIVE_INFINITY) === true;
+  if (!isStream || response.body === null) return { answer: { ...head, bodyAsText: await response.text() }, waitMs };
+  const readableStreamBody = Readable.fromWeb(response.body as NodeReadableStream);
+  return { answer: { ...head, readableStreamBody }, waitMs };
 }
 
 /** The client has no constructor of its own headers to offer, but every request has some. */

@@ -3,13 +3,10 @@
 
 import { RivetError } from "../errors.ts";
 import { sleep } from "../runtime.ts";
-import { sendHttp } from "./http.ts";
+import { backoffMs, isBusyStatus, retryAfterMs, sendHttp } from "./http.ts";
 import { GCS_ENDPOINT, type GcsAuth, type GcsLocation } from "./resolved.ts";
 
 export const GCS_ATTEMPTS = 6;
-const RETRY_DELAY_MS = 200;
-const RETRY_DELAY_MS_MAX = 10_000;
-const RETRY_AFTER_S_MAX = 60;
 
 /** A status that is not the wanted one. */
 export class GcsStatusError extends Error {
@@ -91,13 +88,12 @@ function toAuthorization(auth: GcsAuth): Record<string, string> {
 /** Whether the same request may succeed later. A lane's missing right is no broken connection. */
 export function isTransientGcs(error: unknown): boolean {
   if (!(error instanceof GcsStatusError)) return error instanceof Error && !(error instanceof Deno.errors.NotCapable);
-  return error.status === 408 || error.status === 429 || error.status >= 500;
+  return isBusyStatus(error.status);
 }
 
-/** Milliseconds before the next attempt, spread so that lanes do not come back together. */
+/** Milliseconds before the next attempt. */
 export function retryDelayMs(error: unknown, attempt: number): number {
-  const backoff = Math.min(RETRY_DELAY_MS * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX) * (0.5 + Math.random() / 2);
-  return Math.max(backoff, error instanceof GcsStatusError ? error.retryAfterMs : 0);
+  return backoffMs(attempt, error instanceof GcsStatusError ? error.retryAfterMs : 0);
 }
 
 async function tryOnce(
@@ -118,11 +114,6 @@ function toUrl({ url, query = {} }: GcsRequest, endpoint: string): string {
   const whole = new URL(url.startsWith("/") ? endpoint + url : url);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) whole.searchParams.set(name, value);
   return whole.href;
-}
-
-function retryAfterMs(headers: Headers): number {
-  const seconds = Number(headers.get("retry-after") ?? 0);
-  return Number.isFinite(seconds) ? Math.min(seconds, RETRY_AFTER_S_MAX) * 1000 : 0;
 }
 
 /** `/storage/v1/b/<bucket>/o/<object>` */

@@ -33,3 +33,24 @@ export function isBrokenConnection(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) return false;
   return error instanceof TypeError || error.name === "TimeoutError";
 }
+
+const RETRY_DELAY_MS = 200;
+const RETRY_DELAY_MS_MAX = 10_000;
+const RETRY_AFTER_S_MAX = 60;
+
+/** Whether a store that answers so may answer otherwise a moment later. */
+export function isBusyStatus(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
+/** Milliseconds before the next attempt, counted from 1: growing, and spread so that lanes do not come back together. */
+export function backoffMs(attempt: number, retryAfterMs = 0): number {
+  const backoff = Math.min(RETRY_DELAY_MS * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX) * (0.5 + Math.random() / 2);
+  return Math.max(backoff, retryAfterMs);
+}
+
+/** What the store asks to wait, in milliseconds; 0 when it asks for nothing. */
+export function retryAfterMs(headers: Headers): number {
+  const seconds = Number(headers.get("retry-after") ?? 0);
+  return Number.isFinite(seconds) ? Math.min(seconds, RETRY_AFTER_S_MAX) * 1000 : 0;
+}
