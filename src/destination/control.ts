@@ -72,6 +72,25 @@ export async function readManifest(destination: Destination, key: string): Promi
   return bytes === null ? null : parseManifest(new TextDecoder().decode(bytes), `${destination.uri}/${key}`);
 }
 
+/** A manifest that can be trusted: one that is damaged is as good as none. What cannot be read is thrown. */
+export function readSoundManifest(destination: Destination, key: string): Promise<Manifest | null> {
+  return readUnless(["RIVET_DEST_CONTROL_ARTIFACT_INVALID"], destination, key);
+}
+
+/** A manifest of this program's sets: what is damaged, or describes something else, is nobody's. What cannot be read is thrown. */
+export function readOwnManifest(destination: Destination, key: string): Promise<Manifest | null> {
+  return readUnless(["RIVET_DEST_CONTROL_ARTIFACT_INVALID", "RIVET_DEST_PREFIX_MODE_MISMATCH"], destination, key);
+}
+
+async function readUnless(codes: readonly string[], destination: Destination, key: string): Promise<Manifest | null> {
+  try {
+    return await readManifest(destination, key);
+  } catch (error) {
+    if (error instanceof RivetError && codes.includes(error.code)) return null;
+    throw error;
+  }
+}
+
 /** The bytes of a small object, null when there is none; one larger than `bytesMax` is refused. */
 export async function readSmall(
   destination: Destination,

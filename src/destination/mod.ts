@@ -22,7 +22,9 @@ export {
   putManifest,
   putRunManifest,
   readManifest,
+  readOwnManifest,
   readSmall,
+  readSoundManifest,
 } from "./control.ts";
 export type { Capabilities, CommitProtocol, Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 export { type DestinationNeeds, destinationNeeds } from "./needs.ts";

@@ -81,8 +81,8 @@ export function resolvePlace(unit: Unit, date: string, runtime: Pick<Runtime, "e
 }
 
 /**
- * Plans one unit. `beforePicture` must be called before the source's picture is taken; `build` after it.
- * With `progress.run`, the window and filters are those of the interrupted run and `slices` is left empty for the caller to fill.
+ * Plans one unit. `askBeforePicture` must be called before the source's picture is taken, this after it.
+ * With `progress.run`, the window and filters are those of the interrupted run and `slices` is empty: those of the run are in the state.
  */
 export async function buildTask(
   context: PlanContext,

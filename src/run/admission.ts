@@ -1,7 +1,7 @@
 // Whether a unit runs at all: what a plan artifact says about it, and what `--resume` leaves out. Asked under the lease.
 
 import { RivetError } from "../errors.ts";
-import { type Destination, readManifest } from "../destination/mod.ts";
+import { type Destination, readOwnManifest } from "../destination/mod.ts";
 import { MANIFEST_KEY, SUCCESS_KEY } from "../manifest.ts";
 import { type Admission, admit, type Unit } from "../plan/mod.ts";
 import type { CursorState, ExportKey, State, StoredRun } from "../state/mod.ts";
@@ -52,7 +52,7 @@ export async function checkCursorPlace(
   configPath: string,
 ): Promise<void> {
   if (cursor === null || unit.entry.mode !== "incremental") return;
-  const manifest = await readManifest(destination, MANIFEST_KEY).catch(() => null);
+  const manifest = await readOwnManifest(destination, MANIFEST_KEY);
   if (manifest === null || manifest.export_name !== unit.name) return;
   const { cursor_column: column, cursor_high: high } = manifest.source.extraction;
   if (column !== cursor.definition.column || typeof high !== "string" || high === cursor.value) return;

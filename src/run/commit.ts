@@ -1,9 +1,8 @@
 // The end of a run, in the one order that always leaves a reader one complete picture:
 // old marker away, manifest, its run copy, new marker, the replaced parts away; the caller then commits the state.
 
-import { RivetError } from "../errors.ts";
 import type { PartObservations } from "../core/mod.ts";
-import { type Destination, listRunManifests, putManifest, readManifest } from "../destination/mod.ts";
+import { type Destination, listRunManifests, putManifest, readOwnManifest } from "../destination/mod.ts";
 import {
   CHECKSUM_RENDER,
   type Manifest,
@@ -130,22 +129,12 @@ async function removeReplaced(destination: Destination, manifest: Manifest): Pro
   const own = runManifestKey(manifest.run_id);
   for (const key of await listRunManifests(destination)) {
     if (key === own) continue;
-    const old = await readForeign(destination, key);
+    // A file that only looks like a manifest is nobody's set: it is left alone.
+    const old = await readOwnManifest(destination, key);
     if (old === null || old.export_name !== manifest.export_name || old.source.engine !== manifest.source.engine) {
       continue;
     }
     for (const part of old.parts) if (!ours.has(part.path)) await destination.remove(part.path);
     await destination.remove(key);
-  }
-}
-
-/** A file that only looks like a manifest is nobody's set: it is left alone. */
-async function readForeign(destination: Destination, key: string): Promise<Manifest | null> {
-  try {
-    return await readManifest(destination, key);
-  } catch (error) {
-    const foreign = ["RIVET_DEST_CONTROL_ARTIFACT_INVALID", "RIVET_DEST_PREFIX_MODE_MISMATCH"];
-    if (error instanceof RivetError && foreign.includes(error.code)) return null;
-    throw error;
   }
 }

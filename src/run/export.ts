@@ -1,7 +1,7 @@
 // One export from lease to commit: the only engine. Modes differ in their slices alone; resuming is running the slices not done.
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
-import { type Destination, readManifest, type ResolvedDestination, toRunTag } from "../destination/mod.ts";
+import { type Destination, readOwnManifest, type ResolvedDestination, toRunTag } from "../destination/mod.ts";
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import {
   askBeforePicture,
@@ -382,12 +382,7 @@ export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promi
   const intent = JSON.parse(stored.planJson) as Intent;
   checkBounds(stored, slices, intent.boundsFingerprint);
   const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
-  for (const [index, reason] of damaged) {
-    run.recorder.warn(
-      "resume",
-      `chunk ${slices.find((slice) => slice.index === index)?.id ?? index} is read again: ${reason}`,
-    );
-  }
+  warnOfDamage(run.recorder, slices, damaged);
   const kept = new Set(
     storedSlices.filter((s) => s.status === "completed" && !damaged.has(s.index)).map((s) => s.index),
   );
@@ -405,6 +400,19 @@ export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promi
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   await sweepRun(destination, run.task.name, runId);
   return { ...run, task: { ...run.task, lanes }, slices, takeovers };
+}
+
+/** Damaged chunks that are named one by one; the rest is counted. */
+const DAMAGED_TOLD_MAX = 20;
+
+function warnOfDamage(recorder: RunRecorder, slices: readonly Slice[], damaged: ReadonlyMap<number, string>): void {
+  const told = [...damaged].slice(0, DAMAGED_TOLD_MAX);
+  for (const [index, reason] of told) {
+    const id = slices.find((slice) => slice.index === index)?.id ?? index;
+    recorder.warn("resume", `chunk ${id} is read again: ${reason}`);
+  }
+  const others = damaged.size - told.length;
+  if (others > 0) recorder.warn("resume", `${others} more damaged chunks are read again`);
 }
 
 /** What a killed process of this run was writing: parts, which bear its name, and control files, which every run writes. */
@@ -428,7 +436,7 @@ async function removeAbandoned(state: State, key: ExportKey, destination: Destin
     const { runId } = abandoned;
     const stem = stemOf(key.exportName, runId);
     const named = await namedByRepaired(destination, abandoned);
-    const current = await readManifest(destination, MANIFEST_KEY).catch(() => null);
+    const current = await readOwnManifest(destination, MANIFEST_KEY);
     if (current?.run_id === runId) {
       await destination.remove(SUCCESS_KEY);
       await destination.remove(MANIFEST_KEY);
@@ -448,7 +456,7 @@ const DATA_FILE = /^(?:_[^/]+)?\.(?:parquet|csv|csv\.gz|csv\.zst)$/;
 async function removeStrays(state: State, key: ExportKey, destination: Destination): Promise<void> {
   const last = await state.latestRun(key, "completed");
   if (last === null || last.destinationUri !== destination.uri) return;
-  const manifest = await readManifest(destination, runManifestKey(last.runId)).catch(() => null);
+  const manifest = await readOwnManifest(destination, runManifestKey(last.runId));
   if (manifest === null) return;
   const known = new Set([
     ...manifest.parts.map((part) => part.path),

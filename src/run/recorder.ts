@@ -32,6 +32,8 @@ export class RunRecorder {
   /** Chunks that this process committed. */
   #committed = 0;
   #writes: Promise<void> = Promise.resolve();
+  /** What was told before the run had an id to keep it under. */
+  readonly #early: RunEvent[] = [];
   readonly #began: number;
 
   /** `mode` is the export's own, or `repair`. */
@@ -79,6 +81,7 @@ export class RunRecorder {
       destination: run.destination.uri,
       capabilities: formatCapabilities(run.destination.capabilities),
     });
+    for (const event of this.#early.splice(0)) this.#keep(run, event);
   }
 
   /** Compares the columns with the stored ones before anything is read; `on_schema_drift: fail` stops here. */
@@ -323,10 +326,14 @@ export class RunRecorder {
 
   #emit(event: RunEvent): void {
     this.context.events(event);
-    const run = this.#run;
-    const isStream = run?.task.export.destination.kind === "stdout";
-    if (run === null || isStream || event.kind === "progress") return;
-    const entry = toJournal(event);
+    if (event.kind === "progress") return;
+    if (this.#run === null) this.#early.push(event);
+    else this.#keep(this.#run, event);
+  }
+
+  /** Into the journal; a stream has none. */
+  #keep(run: Run, event: RunEvent): void {
+    const entry = run.task.export.destination.kind === "stdout" ? null : toJournal(event);
     if (entry === null) return;
     this.#writes = this.#writes.then(() => run.state.record(run.runId, this.unit.name, entry)).catch(() => {
       // A journal that cannot be written must not fail sound data; the next state write will say why.

@@ -2,7 +2,7 @@
 // then marks superseded. Until that manifest stands, readers have the old set whole. Cursor and committed boundary stay (RR4).
 
 import { RivetError } from "../errors.ts";
-import type { Destination } from "../destination/mod.ts";
+import { type Destination, readSoundManifest } from "../destination/mod.ts";
 import { runManifestKey } from "../manifest.ts";
 import { askBeforePicture, boundsFingerprint, buildTask, fromSliceIntent, lanesFor, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
@@ -13,7 +13,7 @@ import { beginPicture, type Intent, type LeasedTools, resume, type Run, runLease
 import { worst } from "./level.ts";
 import { findQualityFaults } from "./quality.ts";
 import { RunRecorder } from "./recorder.ts";
-import { markRepaired, publishRepaired, readSound, sumEdges } from "./repair_publish.ts";
+import { markRepaired, publishRepaired, sumEdges } from "./repair_publish.ts";
 import { attemptsMax } from "./retry.ts";
 import { compareAcross } from "./unique.ts";
 
@@ -100,7 +100,7 @@ async function endRepair(context: RunContext, unit: Unit, open: StoredRun, tools
 /** Files of a repair that was given up after it was published: the repaired run's manifest names them, so they stay. */
 export async function namedByRepaired(destination: Destination, run: StoredRun): Promise<ReadonlySet<string>> {
   if (run.mode !== REPAIR_MODE) return new Set();
-  const manifest = await readSound(destination, runManifestKey(repairedBy(run)));
+  const manifest = await readSoundManifest(destination, runManifestKey(repairedBy(run)));
   return new Set((manifest?.parts ?? []).filter(({ status }) => status === "committed").map(({ path }) => path));
 }
 

@@ -1,8 +1,7 @@
 // The manifest of a repaired run, and what its record says from then on. One picture for readers at every moment: old set or new set.
 
-import { RivetError } from "../errors.ts";
-import { type Destination, putManifest, putRunManifest, readManifest } from "../destination/mod.ts";
-import { type Manifest, MANIFEST_KEY, runManifestKey } from "../manifest.ts";
+import { putManifest, putRunManifest, readSoundManifest } from "../destination/mod.ts";
+import { MANIFEST_KEY, runManifestKey } from "../manifest.ts";
 import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
 import { buildManifest } from "./commit.ts";
 import type { Intent, Run } from "./export.ts";
@@ -19,8 +18,8 @@ export async function publishRepaired(
   repaired: readonly StoredSlice[] = [],
 ): Promise<StoredRun["consistency"]> {
   const { destination, context, task, signal } = run;
-  const own = await readSound(destination, runManifestKey(target.runId));
-  const shown = await readSound(destination, MANIFEST_KEY);
+  const own = await readSoundManifest(destination, runManifestKey(target.runId));
+  const shown = await readSoundManifest(destination, MANIFEST_KEY);
   const before = own?.run_id === target.runId ? own : shown?.run_id === target.runId ? shown : null;
   const isWhole = repaired.length === slices.length;
   const consistency = repaired.length === 0
@@ -51,16 +50,6 @@ export async function publishRepaired(
   if (shown === null || shown.run_id === target.runId) await putManifest(destination, whole, signal);
   else await putRunManifest(destination, whole, signal);
   return consistency;
-}
-
-/** A manifest that is damaged is as good as none: it is made anew from what is recorded. */
-export async function readSound(destination: Destination, key: string): Promise<Manifest | null> {
-  try {
-    return await readManifest(destination, key);
-  } catch (error) {
-    if (error instanceof RivetError && error.code === "RIVET_DEST_CONTROL_ARTIFACT_INVALID") return null;
-    throw error;
-  }
 }
 
 /** Chunks of a later picture have their own moment; of one that was taken up again, none is known. */

@@ -29,12 +29,13 @@ export async function rereadSlices(context: RereadContext, input: RereadInput): 
   const token = await shareToken(source, input.token, count);
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
-  const queue = [...slices];
+  // Shared by the lanes: each takes the next one.
+  const queue = slices.values();
   const failures: unknown[] = [];
   tellBegin(context, task, slices.length, count);
   const work = async () => {
     await using lanes = new ReadingLane(context, { ...input, token });
-    for (let slice = queue.shift(); slice !== undefined; slice = queue.shift()) {
+    for (const slice of queue) {
       const { index, id, start, end } = slice;
       const request = toObserveRequest(task, shape, slice);
       const exportName = task.name;

@@ -179,7 +179,8 @@ class PartWriter {
   #failure: unknown = null;
   #settled: Promise<void> = Promise.resolve();
   #index = 0;
-  #uploads = 0;
+  /** Uploads that have neither ended nor failed. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(
     private readonly request: SliceRequest,
@@ -210,7 +211,7 @@ class PartWriter {
   /** Waits while too much is queued; throws what an upload threw. */
   ready(bytesMax: number): Promise<void> | void {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.#uploads > UPLOADS_MAX) return this.#settled.then(() => this.ready(bytesMax));
+    if (this.#underWay.size > UPLOADS_MAX) return this.#settled.then(() => this.ready(bytesMax));
     const queue = this.#current?.queue;
     if (queue !== undefined && queue.bytes > bytesMax) return queue.drained(bytesMax).then(() => this.ready(bytesMax));
   }
@@ -224,13 +225,13 @@ class PartWriter {
   /** The signal has been aborted: waits until no upload runs any more. */
   async abandon(): Promise<void> {
     this.#current?.queue.fail(this.signal.reason);
-    await Promise.allSettled([this.#current?.put, this.#settled]);
+    // The first failure settles the list of parts, and the files after it may still be on their way.
+    await Promise.allSettled([...this.#underWay, this.#settled]);
   }
 
   #open(): OpenPart {
     const key = partKey(this.request, this.#index++);
     const queue = new ByteQueue();
-    this.#uploads++;
     const expected = () => {
       invariant(part.observations !== null, "A part's digests were asked for before its last byte");
       return part.observations;
@@ -242,8 +243,9 @@ class PartWriter {
       release: freeChunk,
     }).then((stored) => ({ ...stored.digests }));
     const part: OpenPart = { key, queue, put, observations: null };
-    put.then(() => this.#uploads--, () => this.#uploads--);
-    put.catch((error) => {
+    this.#underWay.add(put);
+    put.then(() => this.#underWay.delete(put), (error) => {
+      this.#underWay.delete(put);
       this.#failure ??= error;
       queue.fail(error);
     });

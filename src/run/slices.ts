@@ -11,7 +11,7 @@ import type { Lane } from "./lane.ts";
 import { worst } from "./level.ts";
 import { chooseRanges, learnFrom } from "./narrow.ts";
 import { openPace, type Pace } from "./pace.ts";
-import { needsNewLane, retryDelayMs } from "./retry.ts";
+import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
 import type { SliceRequest } from "./slice.ts";
 
 const MIB = 1 << 20;
@@ -129,7 +129,7 @@ async function runOne(
         throw run.signal.aborted ? stopReason(run) : error;
       }
       const { tuning, chunked } = task.export;
-      const max = Math.max(1, chunked?.maxAttempts ?? tuning.maxRetries + 1);
+      const max = attemptsMax(tuning, chunked?.maxAttempts ?? null);
       // What a reader of standard output got cannot be taken back: a second try would give it the rows twice.
       const { retrySafe } = run.destination.capabilities;
       const delay = retrySafe ? retryDelayMs(error, attempt, max, tuning, run.context.runtime.random()) : null;

@@ -31,6 +31,7 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
   const keys = findKey(task, input.facts, slices[0]!);
   const shape = buildReadShape(task, context.config.source.zeroDates);
   const found = new Map<number, Found>();
+  const partsOf = Map.groupBy(input.parts, (part) => part.sliceIndex);
   const firstPages = slices.find((slice) => slice.bounds?.kind === "pages");
   for (const slice of slices) {
     if (slice.bounds?.kind === "pages" && slice !== firstPages) {
@@ -42,7 +43,7 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
     const request: KeysRequest = {
       source: toKeysSource(task, shape, isPages ? { ...slice, bounds: null } : slice, keys),
       keys,
-      parts: input.parts.filter((part) => isPages || part.sliceIndex === slice.index)
+      parts: (isPages ? input.parts : partsOf.get(slice.index) ?? [])
         .map((part) => ({ key: part.fileName, size: part.observations.bytes })),
       csv: format.kind === "csv" ? format : null,
       keysMax: input.keysMax,

@@ -6,10 +6,9 @@ import {
   listByKey,
   MANIFEST_BYTES_MAX,
   MARKER_BYTES_MAX,
-  readManifest,
   readSmall,
+  readSoundManifest,
 } from "../destination/mod.ts";
-import { RivetError } from "../errors.ts";
 import {
   findContradictions,
   fingerprintBytes,
@@ -43,8 +42,8 @@ export async function findManifestFault(
   runId: string,
   parts: readonly StoredPart[],
 ): Promise<string | null> {
-  const own = await readSound(destination, runManifestKey(runId));
-  const shown = await readSound(destination, MANIFEST_KEY);
+  const own = await readSoundManifest(destination, runManifestKey(runId));
+  const shown = await readSoundManifest(destination, MANIFEST_KEY);
   if (own === null) return `'${runManifestKey(runId)}' is missing or damaged`;
   const fault = await compareManifest(own, parts);
   if (fault !== null) return `'${runManifestKey(runId)}': ${fault}`;
@@ -86,13 +85,4 @@ export async function compareManifest(manifest: Manifest, parts: readonly Stored
     if (!same) return `what it says of part '${fileName}' is not what was recorded`;
   }
   return null;
-}
-
-async function readSound(destination: Destination, key: string): Promise<Manifest | null> {
-  try {
-    return await readManifest(destination, key);
-  } catch (error) {
-    if (error instanceof RivetError && error.code === "RIVET_DEST_CONTROL_ARTIFACT_INVALID") return null;
-    throw error;
-  }
 }

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { RivetError } from "../../src/errors.ts";
 import type { RunEvent } from "../../src/report/mod.ts";
 import { runEngine } from "../support/engine.ts";
 import { Faults } from "../support/faults.ts";
@@ -355,4 +356,57 @@ Deno.test("an empty incremental run moves nothing and takes nothing away", async
   await using state = await openState({ url: undefined, directory: folder.path });
   const [cursor] = await state.cursors("t");
   assert.equal(cursor?.value, "2026-01-28 00:00:00");
+});
+
+/** Dies when the new set is published and the state does not know yet. */
+class DiesUnrecorded extends Faults {
+  override point(name: string): void {
+    if (name === "state.commitTask before") this.dead = true;
+    super.point(name);
+  }
+}
+
+/** Manifests cannot be read at the moment. */
+class ManifestsAway extends Faults {
+  override point(name: string): void {
+    if (name === "destination.get before") throw new RivetError("RIVET_DEST_READ_FAILED", "The store is away");
+    super.point(name);
+  }
+}
+
+Deno.test("a published set of a run that was given up is not taken apart while its manifest cannot be read", async () => {
+  await withKilledRun(0, async (folder, configPath) => {
+    await runEngine({ configPath, faults: new DiesUnrecorded(0, "kill") }).catch(() => {});
+    {
+      await using state = await openState({ url: undefined, directory: folder });
+      assert.equal((await state.resetChunks({ exportName: "t" })).length, 1);
+    }
+    const refused = (await runEngine({ configPath, faults: new ManifestsAway(0, "fail") })).per_export[0]!;
+    assert.equal(refused.error?.code, "RIVET_DEST_READ_FAILED");
+    assert.deepEqual(ids(await readThroughManifest(join(folder, "out"))), sourceIds(folder));
+    await assertExact(folder, configPath);
+  });
+});
+
+Deno.test("the journal of a run tells what was found while it was planned", async () => {
+  await withKilledRun(0, async (folder, configPath) => {
+    await assertExact(folder, configPath);
+    change(folder, "ALTER TABLE t ADD COLUMN extra TEXT");
+    const { run_id } = (await runEngine({ configPath })).per_export[0]!;
+    await using state = await openState({ url: undefined, directory: folder });
+    const kinds = (await state.journal(run_id!)).map(({ event }) => Object.keys(event as object)[0]);
+    assert.deepEqual(kinds.slice(0, 2), ["PlanResolved", "SchemaChanged"]);
+    assert.equal(kinds.at(-1), "RunCompleted");
+  });
+});
+
+Deno.test("many damaged chunks are read again, the first ones named and the rest counted", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, RANGE.replace("chunk_size: 20", "chunk_size: 2"));
+  await killBeforePublishing(configPath);
+  for (const name of await listNames(join(folder.path, "out"))) await Deno.remove(join(folder.path, "out", name));
+  const { warnings } = (await runEngine({ configPath })).per_export[0]!;
+  assert.deepEqual([warnings.length, warnings.at(-1)], [21, "10 more damaged chunks are read again"]);
+  assert.deepEqual(ids(await readThroughManifest(join(folder.path, "out"))), sourceIds(folder.path));
 });
