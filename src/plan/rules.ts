@@ -54,7 +54,8 @@ const RULES: readonly (Rule & { readonly breaks: (entry: Export) => boolean })[]
     name: "stdout-manifest-phantom",
     level: "degraded",
     breaks: isStream,
-    message: "Standard output keeps nothing: there is no manifest, and nothing to validate, reconcile or resume",
+    message:
+      "Standard output keeps nothing: there is no manifest and no cursor, and nothing to validate, reconcile or resume",
     cure: "Write to a folder or a store when the export must be verified",
   },
 ];

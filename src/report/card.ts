@@ -15,6 +15,8 @@ export function formatCard(summary: RunSummary): string {
 }
 
 function cardRows(s: RunSummary): [string, string][] {
+  // Nothing is remembered of standard output, and nothing of it can be checked.
+  const isStream = s.destination_kind === "stdout";
   const rows: [string, string | null][] = [
     ["run_id", s.run_id],
     ["status", s.skip_reason === null ? s.status : `${s.status} (${s.skip_reason})`],
@@ -26,7 +28,10 @@ function cardRows(s: RunSummary): [string, string][] {
     ["rows", formatCount(s.rows)],
     ["files", formatCount(s.files)],
     ["output", s.files > 0 ? s.output : null],
-    ["cursor", s.cursor_high === null ? null : `${s.cursor_low ?? "start"} → ${s.cursor_high}`],
+    [
+      "cursor",
+      s.cursor_high === null ? null : `${s.cursor_low ?? "start"} → ${s.cursor_high}${isStream ? " (not kept)" : ""}`,
+    ],
     ["protected by", s.protection.length === 0 ? null : s.protection.join(", ")],
     ["bytes read", s.bytes_read > 0 ? formatBytes(s.bytes_read) : null],
     ["bytes written", s.bytes > 0 ? formatBytes(s.bytes) : null],
@@ -41,9 +46,11 @@ function cardRows(s: RunSummary): [string, string][] {
     ["reconcile", reconcileText(s)],
     [
       "verify",
-      s.status === "success" && s.mode !== "repair" && s.files > 0 && s.validated === null && s.reconciled === null
-        ? "not run — add --validate"
-        : null,
+      s.status !== "success" || s.mode === "repair" || s.files === 0 || s.validated !== null || s.reconciled !== null
+        ? null
+        : isStream
+        ? "not possible on standard output"
+        : "not run — add --validate",
     ],
     ...s.warnings.map((warning): [string, string] => ["warning", warning]),
     ["error", s.error === null ? null : `[${s.error.code}] ${s.error.error}`],
