@@ -38,6 +38,8 @@ export interface EngineOptions {
   readonly params?: Record<string, string>;
   readonly env?: Record<string, string>;
   readonly options?: Partial<RunContext["options"]>;
+  /** The state's place; absent or undefined = the file beside the config. */
+  readonly stateUrl?: string | undefined;
   readonly onEvent?: (event: RunEvent) => void;
   readonly nowMs?: () => number;
   readonly signal?: AbortSignal;
@@ -105,7 +107,7 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
   };
   const openFaultyDestination: RunContext["openDestination"] = async (resolved) =>
     destination(await openDestination(resolved));
-  await using plain = await openState({ url: undefined, directory: config.directory });
+  await using plain = await openState({ url: given.stateUrl, directory: config.directory });
   const state: State = withFaults(plain, "state", faults, ["record", "renewLease", "releaseLease"]);
   const applied = given.applied?.(config);
   const context: RunContext = {

@@ -18,7 +18,7 @@ import type {
   TaskCommit,
 } from "../../src/state/mod.ts";
 import { join, temporaryFolder } from "./files.ts";
-import { type Major, openPostgresServer, type PostgresServer, withDatabase } from "./postgres.ts";
+import { type Major, openPostgresServer, type PostgresServer, type TestDatabase, withDatabase } from "./postgres.ts";
 
 /** An empty place for one state, which any number of connections may open. */
 export interface StatePlace {
@@ -46,14 +46,18 @@ export async function backends(majors: readonly Major[] = [12, 18]): Promise<OnE
         ignore: server === null,
         fn: () =>
           withDatabase(server!, async (database) => {
-            const { host, port, user, password } = database.connection;
-            const login = `${user}:${encodeURIComponent(password ?? "")}`;
             await using folder = await temporaryFolder();
-            await body(postgresPlace(folder.path, `postgres://${login}@${host}:${port}/${database.name}`));
+            await body(postgresPlace(folder.path, urlOf(database)));
           }),
       });
     }
   };
+}
+
+/** The URL of a state in this database. */
+export function urlOf(database: TestDatabase): string {
+  const { host, port, user, password } = database.connection;
+  return `postgres://${user}:${encodeURIComponent(password ?? "")}@${host}:${port}/${database.name}`;
 }
 
 export function sqlitePlace(directory: string): StatePlace {
