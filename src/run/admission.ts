@@ -6,7 +6,7 @@ import { MANIFEST_KEY, SUCCESS_KEY } from "../manifest.ts";
 import { type Admission, admit, type Unit } from "../plan/mod.ts";
 import type { CursorState, ExportKey, State, StoredRun } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
-import type { Intent } from "./export.ts";
+import type { Intent } from "./run.ts";
 
 /** Completed runs looked at: a plan that was applied is among the newest. */
 const RUNS_MAX = 200;

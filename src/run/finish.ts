@@ -6,7 +6,7 @@ import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
 import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
 import { buildManifest, publish } from "./commit.ts";
-import type { Run } from "./export.ts";
+import type { Run } from "./run.ts";
 import { findQualityFaults, type QualityFault } from "./quality.ts";
 import { toExpected } from "./resume.ts";
 import { compareAcross } from "./unique.ts";

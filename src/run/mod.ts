@@ -5,11 +5,13 @@ import type { Export } from "../config/mod.ts";
 import { expandUnits, type Unit, unitName } from "../plan/mod.ts";
 import type { AggregateSummary, RunSummary } from "../report/mod.ts";
 import type { RunContext } from "./context.ts";
-import { interrupted, limitsOf, runUnit } from "./export.ts";
-import { RunRecorder, summaryExitCode } from "./recorder.ts";
+import { runUnit } from "./export.ts";
+import { RunRecorder } from "./recorder.ts";
+import { interrupted, limitsOf } from "./run.ts";
+import { summaryExitCode } from "./summary.ts";
 
 export type { RunContext, RunOptions } from "./context.ts";
-export { makeRunId } from "./export.ts";
+export { makeRunId } from "./run.ts";
 export { type Lane, type LaneHost, lanePermissions, type LaneSpec, type OpenLane, workerLanes } from "./lane.ts";
 export { compareKeys, observeSlice, type ObserveTools } from "./observe.ts";
 export { LEASE_TTL_MS_DEFAULT } from "./lease.ts";
@@ -23,7 +25,7 @@ export {
 } from "./permissions.ts";
 export { type RepairRequest, repairUnit } from "./repair.ts";
 export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
-export { summaryExitCode } from "./recorder.ts";
+export { summaryExitCode } from "./summary.ts";
 
 /** Exports at once, at most. */
 export const EXPORTS_PARALLEL_MAX = 16;

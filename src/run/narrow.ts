@@ -2,7 +2,7 @@
 
 import { narrowSlice, type Slice } from "../plan/mod.ts";
 import { type Predicate, type ReadReport, readsInOneStatement } from "../source/mod.ts";
-import type { Run } from "./export.ts";
+import type { Run } from "./run.ts";
 import type { Lane } from "./lane.ts";
 import { learnPace, type Pace } from "./pace.ts";
 

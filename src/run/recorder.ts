@@ -14,17 +14,18 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
-import { type Lease, type MetricRow, REPAIR_MODE, type State, type StoredPart } from "../state/mod.ts";
+import type { Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
-import type { Run } from "./export.ts";
+import { toJournal } from "./journal.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
+import type { Run } from "./run.ts";
 import type { SliceProgress, SliceResult } from "./slice.ts";
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+import { emptySummary, type Mutable, resumeCommand, toMetricRow } from "./summary.ts";
 
 export class RunRecorder {
   hasBegun = false;
   readonly #summary: Mutable<RunSummary>;
+  readonly #warnings: string[] = [];
   #state: State;
   #run: Run | null = null;
   #error: RivetError | null = null;
@@ -44,7 +45,7 @@ export class RunRecorder {
   ) {
     this.#state = context.state;
     this.#began = context.runtime.monotonic();
-    this.#summary = { ...emptySummary(context, unit), mode };
+    this.#summary = { ...emptySummary(context, unit), mode, warnings: this.#warnings };
   }
 
   useState(state: State): void {
@@ -111,7 +112,7 @@ export class RunRecorder {
 
   warn(context: string, message: string): void {
     const shown = this.context.config.hide(message);
-    this.#summary.warnings = [...this.#summary.warnings, shown];
+    this.#warnings.push(shown);
     this.#emit({ kind: "warning", exportName: this.unit.name, context, message: shown });
   }
 
@@ -185,7 +186,7 @@ export class RunRecorder {
   }
 
   quality(severity: "warn" | "fail", message: string): void {
-    if (severity === "warn") this.#summary.warnings = [...this.#summary.warnings, message];
+    if (severity === "warn") this.#warnings.push(message);
     this.#emit({ kind: "quality", exportName: this.unit.name, severity, message });
   }
 
@@ -246,40 +247,9 @@ export class RunRecorder {
   }
 
   toMetric(status: MetricRow["status"], rows: number): MetricRow {
-    const s = this.#summary;
     this.#measure();
-    return {
-      export_name: this.unit.name,
-      run_id: s.run_id ?? "",
-      run_at: s.started_at,
-      status,
-      duration_ms: Math.round(this.context.runtime.monotonic() - this.#began),
-      total_rows: rows,
-      peak_rss_mb: s.peak_rss_mb,
-      error_message: s.error?.error ?? null,
-      error_class: s.error?.code ?? null,
-      tuning_profile: s.tuning_profile,
-      batch_size: s.batch_size,
-      format: s.format,
-      mode: s.mode,
-      files_produced: s.files,
-      bytes_written: s.bytes,
-      bytes_read: s.bytes_read,
-      retries: s.retries,
-      validated: s.validated,
-      reconciled: s.reconciled,
-      source_count: s.source_count,
-      quality_passed: s.quality_passed,
-      schema_changed: s.schema_changed,
-      skip_reason: s.skip_reason,
-      cursor_min: s.cursor_low,
-      cursor_max: s.cursor_high,
-      parallel: s.lanes,
-      source_type: s.source_engine,
-      destination_type: s.destination_kind,
-      longest_chunk_ms: s.longest_statement_ms,
-      rivet_version: this.context.version,
-    };
+    const durationMs = Math.round(this.context.runtime.monotonic() - this.#began);
+    return toMetricRow(this.#summary, { status, rows, durationMs, rivetVersion: this.context.version });
   }
 
   /** Ends the journal; returns the summary. */
@@ -348,138 +318,6 @@ function describeDrift({ added, removed, retyped }: ColumnDrift, since: string):
     ...retyped.map(([name, was, now]) => `${name} was ${was} and is ${now}`),
   ];
   return `The columns changed${since === "" ? "" : ` ${since}`}: ${parts.filter((p) => p !== "").join("; ")}`;
-}
-
-/** The command that finishes an interrupted run. */
-export function resumeCommand(context: RunContext, unit: Unit, mode: string): string {
-  if (mode === REPAIR_MODE) return `rivet repair -c ${context.config.path} -e ${unit.entry.name} --execute`;
-  if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}`;
-  return `rivet run -c ${context.config.path} -e ${unit.entry.name}`;
-}
-
-/** An event in the journal's form, one key naming it; null for what the journal does not keep. */
-function toJournal(event: RunEvent): Record<string, unknown> | null {
-  switch (event.kind) {
-    case "run_started":
-      return {
-        PlanResolved: {
-          mode: event.mode,
-          strategy: event.strategy,
-          chunks: event.slices,
-          lanes: event.lanes,
-          resumed: event.resumed,
-          destination: event.destination,
-          capabilities: event.capabilities,
-        },
-      };
-    case "slice_started":
-      return {
-        ChunkStarted: {
-          chunk_index: event.index,
-          start_key: event.startKey,
-          end_key: event.endKey,
-          attempt: event.attempt,
-        },
-      };
-    case "slice_completed":
-      return { ChunkCompleted: { chunk_index: event.index, rows: event.rows, files: event.files } };
-    case "slice_failed":
-      return {
-        ChunkFailed: {
-          chunk_index: event.index,
-          error: event.error,
-          code: event.code,
-          attempt: event.attempt,
-          retry_in_ms: event.retryInMs,
-        },
-      };
-    case "file_written":
-      return {
-        FileWritten: { file_name: event.fileName, rows: event.rows, bytes: event.bytes, part_index: event.partIndex },
-      };
-    case "schema_changed":
-      return { SchemaChanged: { added: event.added, removed: event.removed, type_changed: event.retyped } };
-    case "quality":
-      return { QualityIssue: { severity: event.severity, message: event.message } };
-    case "warning":
-      return { Warning: { context: event.context, message: event.message } };
-    case "validated":
-      return { ValidationResult: { passed: event.passed } };
-    case "reconciled":
-      return {
-        ReconciliationResult: {
-          source_count: event.sourceCount,
-          exported_rows: event.exportedRows,
-          matched: event.matched,
-        },
-      };
-    case "run_finished":
-      return {
-        RunCompleted: {
-          status: event.summary.status,
-          error_message: event.summary.error?.error ?? null,
-          duration_ms: event.summary.duration_ms,
-        },
-      };
-    case "waiting":
-    case "progress":
-      return null;
-    default: {
-      const never: never = event;
-      return never;
-    }
-  }
-}
-
-function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummary> {
-  const { entry } = unit;
-  return {
-    export_name: unit.name,
-    run_id: null,
-    status: "failed",
-    skip_reason: null,
-    answered_by_run: null,
-    mode: entry.mode,
-    strategy: entry.mode,
-    consistency: null,
-    resumed: false,
-    started_at: new Date(context.runtime.now()).toISOString(),
-    finished_at: "",
-    duration_ms: 0,
-    source_engine: context.config.source.engine,
-    destination_kind: entry.destination.kind,
-    output: null,
-    format: entry.format.kind,
-    compression: entry.format.codec,
-    tuning_profile: entry.tuning.profileLabel,
-    batch_size: entry.tuning.batchRows,
-    slices: 0,
-    lanes: 0,
-    rows: 0,
-    files: 0,
-    bytes: 0,
-    bytes_read: 0,
-    peak_rss_mb: 0,
-    retries: 0,
-    longest_statement_ms: 0,
-    cursor_low: null,
-    cursor_high: null,
-    protection: [],
-    validated: null,
-    reconciled: null,
-    source_count: null,
-    schema_changed: false,
-    quality_passed: null,
-    warnings: [],
-    error: null,
-    resumable: false,
-    resume_command: null,
-  };
-}
-
-/** The exit code of a finished export. */
-export function summaryExitCode(summary: RunSummary): number {
-  return summary.error?.exit_code ?? (summary.reconciled === false ? 3 : 0);
 }
 
 /** The most memory this process ever held, as the kernel counts it, in MB; 0 where it does not tell. */

@@ -2,19 +2,19 @@
 // then marks superseded. Until that manifest stands, readers have the old set whole. Cursor and committed boundary stay (RR4).
 
 import { RivetError } from "../errors.ts";
-import { type Destination, readSoundManifest } from "../destination/mod.ts";
-import { runManifestKey } from "../manifest.ts";
 import { askBeforePicture, boundsFingerprint, buildTask, fromSliceIntent, lanesFor, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import { readMark, type SourceConnection } from "../source/mod.ts";
 import { REPAIR_MODE, type StoredPart, type StoredRun, type StoredSlice } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
-import { beginPicture, type Intent, type LeasedTools, resume, type Run, runLeased } from "./export.ts";
-import { worst } from "./level.ts";
+import { type LeasedTools, runLeased } from "./leased.ts";
+import { beginPicture, worst } from "./level.ts";
 import { findQualityFaults } from "./quality.ts";
 import { RunRecorder } from "./recorder.ts";
 import { markRepaired, publishRepaired, sumEdges } from "./repair_publish.ts";
+import { resume } from "./resume.ts";
 import { attemptsMax } from "./retry.ts";
+import { type Intent, repairedBy, type Run } from "./run.ts";
 import { compareAcross } from "./unique.ts";
 
 export interface RepairRequest {
@@ -39,11 +39,6 @@ export async function repairUnit(context: RunContext, request: RepairRequest): P
     if (finished.status !== "success" || rest.length === 0) return finished;
   }
   return await repairOnce(context, { ...request, indexes: rest });
-}
-
-/** The run that a repair belongs to. */
-export function repairedBy(repair: StoredRun): string {
-  return (JSON.parse(repair.planJson) as Intent).repairs ?? "";
 }
 
 async function repairOnce(context: RunContext, request: RepairRequest): Promise<RunSummary> {
@@ -95,13 +90,6 @@ async function endRepair(context: RunContext, unit: Unit, open: StoredRun, tools
   await recorder.finish();
   await source.end();
   return true;
-}
-
-/** Files of a repair that was given up after it was published: the repaired run's manifest names them, so they stay. */
-export async function namedByRepaired(destination: Destination, run: StoredRun): Promise<ReadonlySet<string>> {
-  if (run.mode !== REPAIR_MODE) return new Set();
-  const manifest = await readSoundManifest(destination, runManifestKey(repairedBy(run)));
-  return new Set((manifest?.parts ?? []).filter(({ status }) => status === "committed").map(({ path }) => path));
 }
 
 async function beginRepair(

@@ -4,7 +4,7 @@ import { putManifest, putRunManifest, readSoundManifest } from "../destination/m
 import { MANIFEST_KEY, runManifestKey } from "../manifest.ts";
 import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
 import { buildManifest } from "./commit.ts";
-import type { Intent, Run } from "./export.ts";
+import type { Intent, Run } from "./run.ts";
 import { worst } from "./level.ts";
 import { supersede } from "./supersede.ts";
 

@@ -1,6 +1,6 @@
 // Slices of a finished run read again through the same statements, in one picture: nothing is stored. The lanes are those of a run.
 
-import { RivetError, toRivetError } from "../errors.ts";
+import { toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import {
   buildReadShape,
@@ -14,9 +14,9 @@ import {
 } from "../plan/mod.ts";
 import { sharesForAMoment, type Source } from "../source/mod.ts";
 import type { RunContext } from "./context.ts";
-import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
+import { interrupted, limitsOf } from "./run.ts";
 import type { SliceProgress } from "./slice.ts";
 
 export type RereadContext = Pick<RunContext, "config" | "runtime" | "signal" | "openLane" | "events">;
@@ -103,13 +103,6 @@ export async function compareSliceKeys(
 async function shareToken(source: Source, token: string | null, lanes: number): Promise<string | null> {
   if (lanes < 2 || token !== null || !sharesForAMoment(source.engine)) return token;
   return await source.begin(null, lanes);
-}
-
-function interrupted(task: Task): RivetError {
-  return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
-    where: `export '${task.name}'`,
-    retry: "reconnect",
-  });
 }
 
 /** One lane that only reads, opened when it is first needed and again after it was lost. */

@@ -1,8 +1,57 @@
 // Which slices of an interrupted run still hold: nothing is continued on trust.
 
 import { type Destination, type ExpectedObject, findDamage, listByKey } from "../destination/mod.ts";
-import type { Slice } from "../plan/mod.ts";
-import type { StoredPart, StoredSlice } from "../state/mod.ts";
+import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
+import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
+import { sweepRun } from "./leftover.ts";
+import { levelOf, worst } from "./level.ts";
+import type { RunRecorder } from "./recorder.ts";
+import type { Intent, Run } from "./run.ts";
+
+/** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
+export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promise<Run> {
+  const { state, lease, destination, runId } = run;
+  const takeovers = await state.resumeRun(runId, lease);
+  const storedSlices = await state.slices(runId);
+  const slices = fromSliceIntents(storedSlices);
+  const open = storedSlices.filter((slice) => slice.status !== "completed").length;
+  const lanes = lanesFor(run.picture.source, run.task.export, Math.max(open, 1));
+  run.picture.consistency = levelOf(run.picture.source, run.picture.token, lanes);
+  const intent = JSON.parse(stored.planJson) as Intent;
+  checkBounds(stored, slices, intent.boundsFingerprint);
+  const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
+  warnOfDamage(run.recorder, slices, damaged);
+  const kept = new Set(
+    storedSlices.filter((s) => s.status === "completed" && !damaged.has(s.index)).map((s) => s.index),
+  );
+  const again = new Set(damaged.keys());
+  if (kept.size === slices.length) run.picture.consistency = stored.consistency;
+  else {
+    // The rest is read in a new picture; only slices bounded on both sides still fit to it.
+    const reopened = intent.window === null ? findReopened(slices, (index) => kept.has(index)) : [];
+    for (const index of reopened) {
+      again.add(index);
+      kept.delete(index);
+    }
+    if (kept.size > 0) run.picture.consistency = worst(run.picture.consistency, stored.consistency, "slice");
+  }
+  if (again.size > 0) await state.resetSlices(runId, [...again], lease);
+  await sweepRun(destination, run.task.name, runId);
+  return { ...run, task: { ...run.task, lanes }, slices, takeovers };
+}
+
+/** Damaged chunks that are named one by one; the rest is counted. */
+const DAMAGED_TOLD_MAX = 20;
+
+function warnOfDamage(recorder: RunRecorder, slices: readonly Slice[], damaged: ReadonlyMap<number, string>): void {
+  const told = [...damaged].slice(0, DAMAGED_TOLD_MAX);
+  for (const [index, reason] of told) {
+    const id = slices.find((slice) => slice.index === index)?.id ?? index;
+    recorder.warn("resume", `chunk ${id} is read again: ${reason}`);
+  }
+  const others = damaged.size - told.length;
+  if (others > 0) recorder.warn("resume", `${others} more damaged chunks are read again`);
+}
 
 /** Completed slices whose parts are not what was committed, each with the reason. */
 export async function findDamaged(

@@ -5,13 +5,12 @@ import { withCredentials } from "../destination/mod.ts";
 import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
 import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
 import type { EncoderSpec } from "../core/mod.ts";
-import type { Intent, Run } from "./export.ts";
-import { limitsOf } from "./export.ts";
 import type { Lane } from "./lane.ts";
 import { worst } from "./level.ts";
 import { chooseRanges, learnFrom } from "./narrow.ts";
 import { openPace, type Pace } from "./pace.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
+import { type Intent, interrupted, limitsOf, type Run } from "./run.ts";
 import type { SliceRequest } from "./slice.ts";
 
 const MIB = 1 << 20;
@@ -76,11 +75,7 @@ async function waitForMemory(run: Run, signal: AbortSignal): Promise<void> {
 
 function stopReason(run: Run): RivetError {
   const { reason } = run.signal;
-  if (reason instanceof RivetError) return reason;
-  return new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal", {
-    where: `export '${run.task.name}'`,
-    retry: "reconnect",
-  });
+  return reason instanceof RivetError ? reason : interrupted(run.task);
 }
 
 /** One claimed slice until it is committed or final. */

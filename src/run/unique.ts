@@ -4,7 +4,7 @@
 import type { SliceObservations } from "../core/mod.ts";
 import { buildReadShape, type ObserveRequest, readOptions, type Slice } from "../plan/mod.ts";
 import { buildSelect, type SourceConnection } from "../source/mod.ts";
-import type { Run } from "./export.ts";
+import type { Run } from "./run.ts";
 import { readOnce } from "./reread.ts";
 
 /** What is known about one column across all chunks. */
