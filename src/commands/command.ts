@@ -115,6 +115,17 @@ export function parseCount(value: string): number {
   return Number(value);
 }
 
+/** `YYYY-MM-DD` that the calendar has. */
+export function parseDay(text: string): string {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(time) && new Date(time).toISOString().startsWith(text)) {
+    return text;
+  }
+  throw new RivetError("RIVET_CLI_VALUE_INVALID", `'--date ${text}' is not a day`, {
+    cure: "Write it as YYYY-MM-DD, for example 2026-04-18",
+  });
+}
+
 /** Rows as aligned columns with a header. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));

@@ -1,6 +1,6 @@
 // The program: one file a command, in the order of `rivet --help`.
 
-import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import { Command, CommanderError, Option, type OutputConfiguration } from "@commander-js/extra-typings";
 import { RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
@@ -28,6 +28,8 @@ export interface ProgramOptions {
 }
 
 const LOCK_WAIT_S_DEFAULT = 600;
+const LOCK_WAIT_EMPTY = "'--lock-wait' has no value";
+const LOCK_WAIT_CURE = "Write the seconds after it, for example `--lock-wait 0`";
 
 /** In the order of `rivet --help`: that in which they are used. */
 const COMMANDS = [
@@ -61,7 +63,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
         new Option("--lock-wait <seconds>", "how long to wait for a run of the same export").argParser(parseCount),
       )
       .addOption(new Option("--no-notify", "send no notifications"))
-      .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} })
+      .configureOutput(outputOf(terminal))
       .addHelpText(
         "after",
         "\n`rivet <command> --help` has examples. An interrupted run is finished by the same command.",
@@ -85,7 +87,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
     };
     for (const add of COMMANDS) add(program as never, context);
     for (const command of allCommands(program as never)) {
-      command.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
+      command.exitOverride().configureOutput(outputOf(terminal));
     }
     try {
       const { own, rest } = liftGlobals(args);
@@ -100,6 +102,11 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       return toExitCode(failure);
     }
   };
+}
+
+/** A group without a command shows its help as an error; messages are printed once, with their code, further down. */
+function outputOf(terminal: Terminal): OutputConfiguration {
+  return { writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text), outputError: () => {} };
 }
 
 function* allCommands(command: Command): Generator<Command> {
@@ -117,8 +124,13 @@ function liftGlobals(args: readonly string[]): { own: string[]; rest: string[] }
     const arg = args[i]!;
     if (arg === "--") return { own, rest: [...rest, ...args.slice(i)] };
     if (arg === "--json-errors" || arg === "--no-notify" || arg.startsWith("--lock-wait=")) own.push(arg);
-    else if (arg === "--lock-wait") own.push(arg, ...args.slice(++i, i + 1));
-    else rest.push(arg);
+    else if (arg === "--lock-wait") {
+      const seconds = args[++i];
+      if (seconds === undefined) {
+        throw new RivetError("RIVET_CLI_VALUE_INVALID", LOCK_WAIT_EMPTY, { cure: LOCK_WAIT_CURE });
+      }
+      own.push(arg, seconds);
+    } else rest.push(arg);
   }
   return { own, rest };
 }

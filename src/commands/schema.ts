@@ -5,7 +5,8 @@ import { VERSION } from "../version.ts";
 import { type AddCommand, toJson } from "./command.ts";
 
 export const addSchema: AddCommand = (program, context) => {
-  const schema = program.command("schema").description("Print a JSON Schema or the table of error codes");
+  const schema = program.command("schema").description("Print a JSON Schema or the table of error codes")
+    .addHelpText("after", "\nExample:\n  rivet schema config > rivet.schema.json");
   schema.command("config")
     .description("JSON Schema of rivet.yaml (draft 2020-12)")
     .addHelpText("after", "\nExample:\n  rivet schema config > rivet.schema.json")

@@ -15,8 +15,15 @@ import {
 import { addChanges } from "./state_change.ts";
 import { addCopy, addVacuum, type Parent } from "./state_keep.ts";
 
+const GROUP_EXAMPLES = `
+Examples:
+  rivet state runs -c rivet.yaml --running      what is running now, or died
+  rivet state chunks -c rivet.yaml -e orders    how far the latest run of an export came
+  rivet state show -c rivet.yaml                where each incremental export goes on`;
+
 export const addState: AddCommand = (program, context) => {
-  const state = program.command("state").description("Show or reset what is remembered about exports");
+  const state = program.command("state").description("Show or reset what is remembered about exports")
+    .addHelpText("after", GROUP_EXAMPLES);
   addShow(state, context);
   addFiles(state, context);
   addChunks(state, context);

@@ -7,6 +7,7 @@ import {
   type AddCommand,
   collectParams,
   type CommandContext,
+  parseDay,
   readConfigFile,
   selectExports,
   toJson,
@@ -48,7 +49,7 @@ export const addValidate: AddCommand = (program, context) => {
       new Option("--depth <depth>", "light: presence and size; sample: content by digests; full: values as well")
         .choices(["light", "sample", "full"] as const).default("full" as const),
     )
-    .option("--date <YYYY-MM-DD>", "the day that {date} stands for; today in UTC unless given", parseDate)
+    .option("--date <YYYY-MM-DD>", "the day that {date} stands for; today in UTC unless given", parseDay)
     .option("--run-id <id>", "only this run; also what {run_id} stands for")
     .option("--prefix <prefix>", "another folder or prefix than the config's; a manifest must be there", parsePrefix)
     .option("-o, --output <file>", "write the report there instead of to stdout")
@@ -60,12 +61,6 @@ export const addValidate: AddCommand = (program, context) => {
     .addHelpText("after", EXAMPLES)
     .action((flags) => validate(context, flags));
 };
-
-function parseDate(text: string): string {
-  const time = Date.parse(`${text}T00:00:00Z`);
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(time).toISOString().startsWith(text)) return text;
-  throw new RivetError("RIVET_CLI_VALUE_INVALID", `'${text}' is not a date`, { cure: "Write `--date 2026-04-18`" });
-}
 
 function parsePrefix(text: string): string {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text;

@@ -41,6 +41,45 @@ for (const words of commands) {
   });
 }
 
+for (const words of [[], ["state"], ["schema"]]) {
+  const name = ["rivet", ...words].join(" ");
+  Deno.test(`\`${name}\` alone shows its help as an error, nothing on stdout`, async () => {
+    const { code, stdout, stderr } = await runProgram(words);
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.ok(stderr.startsWith(`Usage: ${name} `), stderr);
+    assert.ok(stderr.includes("\nCommands:\n"), stderr);
+  });
+}
+
+for (const group of ["state", "schema"]) {
+  Deno.test(`the help of the group \`rivet ${group}\` has an example`, async () => {
+    const { stdout } = await runProgram([group, "--help"]);
+    assert.match(stdout, new RegExp(`\nExamples?:\n  rivet ${group} `));
+  });
+}
+
+Deno.test("a usage error is printed once", async () => {
+  const { stderr } = await runProgram(["run"]);
+  assert.equal(stderr.split("required option").length, 2, stderr);
+});
+
+Deno.test("a --lock-wait without seconds says so", async () => {
+  const { code, stderr } = await runProgram(["run", "-c", "rivet.yaml", "--lock-wait"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /RIVET_CLI_VALUE_INVALID.*'--lock-wait' has no value/);
+});
+
+for (const command of ["validate", "plan"]) {
+  for (const day of ["2026-13-45", "2026-02-30", "tomorrow"]) {
+    Deno.test(`\`rivet ${command} --date ${day}\` is refused as no day`, async () => {
+      const { code, stderr } = await runProgram([command, "-c", "rivet.yaml", "--date", day]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /RIVET_CLI_VALUE_INVALID.*is not a day/);
+    });
+  }
+}
+
 Deno.test("what is not there is refused with what is near", async () => {
   const { code, stderr } = await runProgram(["chek"]);
   assert.equal(code, 1);
