@@ -25,6 +25,9 @@ import { plainTag, s3BlockStore, type S3Store } from "./s3_upload.ts";
 import { translateStream } from "./stream.ts";
 import { type Translate, upload, uploadOptions } from "./upload.ts";
 
+/** What stores say of an object above 5 GiB, which they do not copy in one request. */
+const TOO_LARGE_TO_COPY = new Set(["InvalidRequest", "EntityTooLarge"]);
+
 /** Opens a bucket with credentials already read. */
 export function openS3(
   location: S3Location,
@@ -127,10 +130,24 @@ class S3Destination implements Destination {
       let attempt = 0;
       while (await this.#head(prefix + quarantineKey(key, runId, attempt)) !== null) attempt++;
       const CopySource = `${bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
-      const Key = prefix + quarantineKey(key, runId, attempt);
-      await this.clients.call((client) => client.send(new CopyObjectCommand({ Bucket: bucket, CopySource, Key })));
+      const aside = quarantineKey(key, runId, attempt);
+      const copy = new CopyObjectCommand({ Bucket: bucket, CopySource, Key: prefix + aside });
+      try {
+        await this.clients.call((client) => client.send(copy));
+      } catch (error) {
+        if (!TOO_LARGE_TO_COPY.has(s3Code(error))) throw error;
+        await this.#copyThrough(key, aside);
+      }
       await this.#delete(from);
     });
+  }
+
+  /** Copies by way of this process. */
+  async #copyThrough(key: string, to: string): Promise<void> {
+    const body = await this.get(key);
+    if (body === null) return;
+    const signal = new AbortController().signal;
+    await this.put(to, body, { contentType: "application/octet-stream", signal });
   }
 
   /** Clearing up is no reason to fail where the right to it is not given. */

@@ -26,6 +26,8 @@ exports:
     assert.match(run.stderr, /cursor: +start → 2 \(not kept\)/);
     assert.match(run.stderr, /verify: +not possible on standard output/);
   }
+  const events = await cli("run", "--progress", "json");
+  assert.match(events.stderr, /"capabilities":"commit_protocol=streaming idempotent_overwrite=false retry_safe=false/);
   const shown = await cli("state", "show");
   assert.match(shown.stdout, /^t +- +-$/m);
   for (

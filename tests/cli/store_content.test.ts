@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { type Destination, openDestination } from "../../src/destination/mod.ts";
+import { CAPABILITIES, type Destination, formatCapabilities, openDestination } from "../../src/destination/mod.ts";
 import { bodyOf, collect, collectKeys } from "../support/bodies.ts";
 import { runCli } from "../support/cli.ts";
 import { openBackends, type Place } from "../support/destinations.ts";
@@ -49,6 +49,8 @@ async function checkContent(place: Place): Promise<void> {
     assert.equal(sound.code, 0, sound.stderr);
     assert.match(sound.stdout + sound.stderr, /1 verified \(1 by content, 0 by size only/);
   }
+  const journal = await cli("journal", "-c", "rivet.yaml");
+  assert.ok(journal.stdout.includes(`capabilities=${formatCapabilities(CAPABILITIES[place.location.kind])}`));
   await using destination = await openDestination(place.location);
   await flipOneBit(destination);
   for (const depth of ["sample", "full"]) {

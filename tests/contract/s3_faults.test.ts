@@ -221,6 +221,18 @@ Deno.test("a sweep without the right to it is told and stops nothing", async () 
   ]);
 });
 
+Deno.test("an object too large to be copied in one request is moved aside all the same", async () => {
+  await using scene = await open({
+    fault: ({ operation }) =>
+      operation === "PUT copy" ? { kind: "refuse", status: 400, code: "InvalidRequest" } : undefined,
+  });
+  await scene.destination.put("large", bodyOf(LARGE), PUT);
+  await scene.destination.quarantine("large", "run");
+  assert.equal(await scene.destination.get("large"), null);
+  assert.ok(await read(scene.destination, "_quarantine/run/large"));
+  assert.equal(scene.fake.uploads.size, 0);
+});
+
 Deno.test("anonymous requests carry no signature", async () => {
   await using scene = await open();
   const location: S3Location = { ...scene.location, auth: { kind: "anonymous" } };
