@@ -5,7 +5,6 @@ import type { Config, Export, IncrementalConfig } from "../config/mod.ts";
 import { type ResolvedDestination, resolveDestination, writtenDestination } from "../destination/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import {
-  clockExpression,
   type KeyColumn,
   oldestTransaction,
   type Predicate,
@@ -16,6 +15,7 @@ import {
 } from "../source/mod.ts";
 import type { CursorState, ExportKey, StoredRun } from "../state/mod.ts";
 import { applyOverrides } from "../types/mod.ts";
+import { checkColumns } from "./columns.ts";
 import {
   buildCursorDefinition,
   buildDefinition,
@@ -24,12 +24,13 @@ import {
   fingerprint,
   type Purpose,
 } from "./definition.ts";
-import { findColumn, type KeyContext } from "./key.ts";
-import { parquetSpec } from "./memory.ts";
+import type { KeyContext } from "./key.ts";
+import { toEncoder } from "./encoder.ts";
 import { buildSlices, countSlices } from "./layout.ts";
 import { checkKeys, checkSettings, type SealedTask } from "./sealed.ts";
-import { type Cut, cutChunked, cutWhole } from "./strategy.ts";
+import { cutChunked, cutWhole, type Planned } from "./strategy.ts";
 import type { CursorWindow, Slice, Task } from "./task.ts";
+import { planTimeWindow } from "./time_window.ts";
 import { buildWindow, findCursor, isEmptyWindow, isOfOneType, windowFilter } from "./window.ts";
 
 export interface PlanContext {
@@ -139,7 +140,7 @@ export async function buildTask(
     rowsEstimate: planned.window === null && unit.filters.length === 0 ? facts?.rowsEstimate ?? null : null,
     uniqueKeys: (facts?.keys ?? []).filter((k) => k.unique && k.columns.length === 1).map((k) => k.columns[0]!),
     avgRowBytes: facts?.avgRowBytes ?? null,
-    encoder: toEncoder(context, entry),
+    encoder: toEncoder(entry, context.version),
     destination,
     destinationWritten,
     definition,
@@ -202,11 +203,6 @@ export function toQuery(entry: Export): Query {
   return entry.from.kind === "table" ? entry.from : { kind: "query", sql: entry.from.text };
 }
 
-interface Planned extends Cut {
-  readonly filters: readonly Predicate[];
-  readonly window: CursorWindow | null;
-}
-
 async function planSlices(
   context: PlanContext,
   unit: Unit,
@@ -225,7 +221,8 @@ async function planSlices(
       if (entry.chunked === null) throw missing("chunked", keyContext);
       return { ...await cutChunked(cutContext, entry.chunked), filters: unit.filters, window: null };
     case "time_window":
-      return await planTimeWindow(keyContext, entry);
+      if (entry.timeWindow === null) throw missing("time_window", keyContext);
+      return await planTimeWindow(keyContext, entry.timeWindow);
     case "incremental": {
       if (entry.incremental === null) throw missing("incremental", keyContext);
       const cursor = findCursor(keyContext, entry.incremental);
@@ -289,134 +286,8 @@ function missing(mode: string, context: KeyContext): RivetError {
   });
 }
 
-/** Whole days back from the source's today, up to its now: a row stamped later belongs to the next run. */
-async function planTimeWindow(context: KeyContext, entry: Export): Promise<Planned> {
-  const settings = entry.timeWindow;
-  if (settings === null) throw missing("time_window", context);
-  const column = findColumn(context, settings.column, "time_column");
-  const bounds = await timeBounds(context, column, settings);
-  return {
-    strategy: { kind: "whole" },
-    label: `time-window(${settings.column}, ${settings.days}d)`,
-    layout: { kind: "whole" },
-    warnings: [],
-    window: null,
-    filters: [
-      ...context.filters,
-      { kind: "compare", column, op: ">=", value: bounds.from },
-      { kind: "compare", column, op: "<=", value: bounds.to },
-    ],
-  };
-}
-
-async function timeBounds(
-  context: KeyContext,
-  column: KeyColumn,
-  settings: { readonly type: "timestamp" | "unix"; readonly days: number },
-): Promise<{ from: string; to: string }> {
-  const stamp: KeyColumn = settings.type === "unix"
-    ? { ...column, type: { kind: "timestamp", unit: "us", utc: true }, nativeType: "timestamp with time zone" }
-    : column;
-  if (stamp.type.kind !== "timestamp" && stamp.type.kind !== "date") {
-    throw new RivetError(
-      "RIVET_CONFIG_MODE_SETTING_INVALID",
-      `\`time_column\` '${settings.type}' does not fit '${column.nativeType}'`,
-      {
-        where: context.where,
-        cure: "Choose a date or timestamp column, or set `time_column_type: unix` for epoch seconds",
-      },
-    );
-  }
-  const now = (await context.source.rows(`SELECT ${clockExpression(context.source.engine, stamp, 0)}`))[0]?.[0];
-  if (now === null || now === undefined) {
-    throw new RivetError("RIVET_SOURCE_PROBE_UNREADABLE", "The source's clock could not be read", {
-      where: context.where,
-    });
-  }
-  const midnight = new Date(Date.parse(`${now.slice(0, 10)}T00:00:00Z`) - settings.days * 86_400_000).toISOString();
-  if (settings.type === "unix") {
-    const nowMs = Date.parse(`${now.slice(0, 10)}T${now.slice(11, 19)}Z`);
-    return { from: String(Date.parse(midnight) / 1000), to: String(Math.floor(nowMs / 1000)) };
-  }
-  if (stamp.type.kind === "date") return { from: midnight.slice(0, 10), to: now.slice(0, 10) };
-  const separator = context.source.engine === "mssql" ? "T" : " ";
-  return {
-    from: `${midnight.slice(0, 10)}${separator}00:00:00${
-      stamp.type.utc && context.source.engine === "postgres" ? "+00" : ""
-    }`,
-    to: now,
-  };
-}
-
-function checkColumns(columns: Shape["columns"], entry: Export, where: string, strict: boolean): Shape["columns"] {
-  if (columns.length === 0) {
-    throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", "The export has no columns", {
-      where,
-      cure: "Name at least one column in the query, or export another table",
-    });
-  }
-  const seen = new Set<string>();
-  for (const column of columns) {
-    if (seen.has(column.name)) {
-      throw new RivetError("RIVET_CONFIG_QUERY_COLUMNS_INVALID", `Two columns are named '${column.name}'`, {
-        where,
-        cure: "Give each column of the query its own name with AS",
-      });
-    }
-    seen.add(column.name);
-  }
-  const bad = columns.filter((c) => c.type === null || (strict && c.fidelity === "lossy"));
-  if (bad.length > 0) {
-    throw new RivetError(
-      "RIVET_TYPE_UNSAFE_MAPPING",
-      `${bad.length} columns have no safe type: ${bad.map((c) => `'${c.name}' (${c.nativeType})`).join(", ")}`,
-      {
-        where,
-        cure: `Declare how to read them, for example \`columns: {${bad[0]!.name}: string}\``,
-      },
-    );
-  }
-  for (
-    const added of [
-      entry.meta.exportedAt ? "_rivet_exported_at" : "",
-      entry.meta.rowHash === false ? "" : "_rivet_row_hash",
-    ]
-  ) {
-    const clash = added === "" ? undefined : columns.find((c) => c.name.toLowerCase() === added);
-    if (clash !== undefined) {
-      throw new RivetError("RIVET_CONFIG_META_COLUMN_COLLISION", `The source already has a column '${clash.name}'`, {
-        where,
-      });
-    }
-  }
-  return columns;
-}
-
 /** Lanes at most: SQLite gives one picture on one connection only. */
 export function lanesFor(source: Source, entry: Export, slices: number): number {
   if (source.engine === "sqlite") return 1;
   return Math.max(1, Math.min(entry.parallel, Math.max(1, slices)));
-}
-
-function toEncoder(context: PlanContext, entry: Export): Task["encoder"] {
-  const { format, tuning, quality } = entry;
-  const csv = format.csv;
-  return {
-    format: format.kind === "parquet" ? parquetSpec(entry) : {
-      kind: "csv",
-      codec: format.codec === "gzip" || format.codec === "zstd" ? format.codec : "none",
-      ...(format.level === null ? {} : { level: format.level }),
-      ...(csv === null
-        ? {}
-        : { delimiter: csv.delimiter, header: csv.header, ...(csv.null === null ? {} : { null: csv.null }) }),
-    },
-    ...(entry.maxFileBytes === null ? {} : { maxFileBytes: entry.maxFileBytes }),
-    ...(tuning.maxValueMb === 0 ? {} : { maxValueBytes: tuning.maxValueMb * 2 ** 20 }),
-    ...(entry.meta.rowHash === false ? {} : { rowHash: entry.meta.rowHash === true ? [] : entry.meta.rowHash }),
-    unique: quality.uniqueColumns.map((column) => ({
-      column,
-      ...(quality.uniqueMaxEntries === null ? {} : { maxEntries: quality.uniqueMaxEntries }),
-    })),
-    createdBy: `rivet ${context.version}`,
-  };
 }

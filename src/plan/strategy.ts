@@ -2,17 +2,23 @@
 
 import { RivetError } from "../errors.ts";
 import type { ChunkedConfig, Export } from "../config/mod.ts";
-import { isInteger, type KeyColumn, type TableFacts } from "../source/mod.ts";
+import { isInteger, type KeyColumn, type Predicate, type TableFacts } from "../source/mod.ts";
 import { findColumn, findIndex, type KeyContext, readBounds, readIntegerBounds, sampleCuts } from "./key.ts";
 import { countSlices, keyLayout, type Layout, openIntegers } from "./layout.ts";
 import { dayNumber, sizeForCount } from "./slices.ts";
-import type { Strategy } from "./task.ts";
+import type { CursorWindow, Strategy } from "./task.ts";
 
 export interface Cut {
   readonly strategy: Strategy;
   readonly label: string;
   readonly layout: Layout;
   readonly warnings: readonly string[];
+}
+
+/** A cut of the rows that belong to the export. */
+export interface Planned extends Cut {
+  readonly filters: readonly Predicate[];
+  readonly window: CursorWindow | null;
 }
 
 export interface CutContext extends KeyContext {
