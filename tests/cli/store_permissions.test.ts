@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { runCli } from "../support/cli.ts";
+import { gcsLocation } from "../support/destinations.ts";
+import { startGcsFake } from "../support/gcs_fake.ts";
+import { describePlace, startTokens } from "../support/store_config.ts";
 import { join, temporaryFolder } from "../support/files.ts";
 import { type FakeCall, startS3Fake } from "../support/s3_fake.ts";
 
@@ -33,7 +36,14 @@ async function readPolicy(): Promise<{ all: Set<string>; bound: Set<string> }> {
   };
 }
 
-async function prepare(folder: string, url: string): Promise<void> {
+function prepare(folder: string, url: string): Promise<void> {
+  return prepareAt(
+    folder,
+    `{type: s3, bucket: bucket, prefix: raw/t, region: us-east-1, endpoint: "${url}", access_key_env: K, secret_key_env: S}`,
+  );
+}
+
+async function prepareAt(folder: string, destination: string): Promise<void> {
   using db = new DatabaseSync(join(folder, "shop.db"));
   db.exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
@@ -47,7 +57,7 @@ exports:
     mode: full
     format: csv
     compression: none
-    destination: {type: s3, bucket: bucket, prefix: raw/t, region: us-east-1, endpoint: "${url}", access_key_env: K, secret_key_env: S}
+    destination: ${destination}
 `,
   );
 }
@@ -106,4 +116,52 @@ Deno.test("a run without a right names it and where it is missing", async () => 
     assert.ok(result.stderr.includes("s3://bucket/raw/t/"), result.stderr);
     assert.ok(!result.stderr.includes("a secret value"));
   }
+});
+
+/** What Google asks of a caller for each operation; null is a session's own address, which needs no other right. */
+const PERMISSIONS: Record<string, readonly string[] | null> = {
+  "POST multipart": ["storage.objects.create", "storage.objects.delete"],
+  "POST resumable": ["storage.objects.create", "storage.objects.delete"],
+  "PUT block": null,
+  "PUT status": null,
+  "DELETE session": null,
+  "GET list": ["storage.objects.list"],
+  "GET object": ["storage.objects.get"],
+  "GET media": ["storage.objects.get"],
+  "DELETE object": ["storage.objects.delete"],
+};
+
+Deno.test("on Google a run uses the documented permissions, and validate those of reading alone", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/operating/permissions.md", import.meta.url));
+  const permissionsOf = (right: string) =>
+    new RegExp(`\\| \\*\\*${right}\\*\\* *\\| *(\`storage[^|]*)`).exec(page)![1]!.match(/storage\.[a-z.]+/g)!;
+  let granted = new Set([...permissionsOf("read"), ...permissionsOf("write")]);
+  const used = new Set<string>();
+  await using fake = startGcsFake({
+    buckets: ["bucket"],
+    fault: ({ operation }) => {
+      const needed = PERMISSIONS[operation];
+      if (needed === undefined) throw new Error(operation);
+      for (const permission of needed ?? []) used.add(permission);
+      return (needed ?? []).every((permission) => granted.has(permission))
+        ? undefined
+        : { kind: "refuse", status: 403 };
+    },
+  });
+  await using folder = await temporaryFolder();
+  await using _tokens = await startTokens(folder.path);
+  const { yaml, env } = describePlace({ ...gcsLocation(fake.port, ""), bucket: "bucket" }, folder.path);
+  await prepareAt(folder.path, yaml);
+  const cli = (...args: string[]) => runCli([...args, "-c", "rivet.yaml"], { cwd: folder.path, env });
+  for (let i = 0; i < 2; i++) {
+    const run = await cli("run");
+    assert.equal(run.code, 0, run.stderr);
+  }
+  assert.deepEqual([...used].sort(), [...granted].sort());
+  granted = new Set(permissionsOf("read"));
+  const sound = await cli("validate");
+  assert.equal(sound.code, 0, sound.stderr);
+  const denied = await cli("run");
+  assert.equal(denied.code, 1, denied.stderr);
+  assert.match(denied.stderr, /storage\.objects\.create/);
 });
