@@ -55,8 +55,10 @@ export async function main(args: readonly string[]): Promise<void> {
     const samples = await measureAlternating(contenders, option("--runs", 5));
     const [local, s3] = contenders.map(({ name }) => medianOf(samples.get(name)!));
     const ratio = s3!.wallS / local!.wallS;
-    console.log(`local ${local!.wallS.toFixed(2)} s, ${local!.rssMb.toFixed(0)} MB`);
-    console.log(`s3, ${latencyMs} ms late ${s3!.wallS.toFixed(2)} s, ${s3!.rssMb.toFixed(0)} MB`);
+    console.log(`local ${local!.wallS.toFixed(2)} s, ${local!.cpuS.toFixed(2)} s CPU, ${local!.rssMb.toFixed(0)} MB`);
+    console.log(
+      `s3, ${latencyMs} ms late ${s3!.wallS.toFixed(2)} s, ${s3!.cpuS.toFixed(2)} s CPU, ${s3!.rssMb.toFixed(0)} MB`,
+    );
     console.log(
       `${ratio <= WALL_RATIO_MAX ? "ok  " : "MISS"} wall beside local: ${ratio.toFixed(2)} (limit ${WALL_RATIO_MAX})`,
     );

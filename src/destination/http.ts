@@ -18,13 +18,46 @@ export async function sendHttp(request: HttpRequest, timeoutMs: number): Promise
     return await fetch(url, {
       method,
       headers,
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: body instanceof Uint8Array ? new LentBytes(body) : body }),
       signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       // A redirect would lead to a host that a lane may not reach; a 308 of Google's tells how far an upload is.
       redirect: "manual",
     });
   } finally {
     clearTimeout(timer);
+  }
+}
+
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * A body that is read piece by piece where it lies. fetch copies an array whole and leaves the copy to the garbage collector, which for
+ * blocks of megabytes comes late; only a Blob has a length and is read as a stream.
+ */
+class LentBytes extends Blob {
+  constructor(private readonly lent: Uint8Array) {
+    super();
+  }
+
+  override get size(): number {
+    return this.lent.length;
+  }
+
+  override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const { lent } = this;
+    let at = 0;
+    let sent: Uint8Array<ArrayBuffer> | null = null;
+    return new ReadableStream({
+      pull(controller) {
+        // Asked for the next piece, the reader is done with the last one.
+        sent?.buffer.transfer(0);
+        sent = null;
+        if (at >= lent.length) return controller.close();
+        sent = new Uint8Array(lent.subarray(at, at + PIECE_BYTES));
+        at += sent.length;
+        controller.enqueue(sent);
+      },
+    }, { highWaterMark: 0 });
   }
 }
 
