@@ -57,6 +57,7 @@ async function parseConfig(
     return {
       ...config,
       warnings: [...unused, ...config.warnings.map(filled.hide)],
+      parameters: Object.keys(params).sort(),
       hide: filled.hide,
       seal: () => ({ ...sealText(text, filled), queryFiles: templatesOf(config.exports) }),
     };
@@ -76,7 +77,7 @@ async function toConfig(
   filled: Filled,
   queryFiles: Reading["queryFiles"],
   { params, runtime }: ReadConfigOptions,
-): Promise<Omit<Config, "hide" | "seal">> {
+): Promise<Omit<Config, "hide" | "seal" | "parameters">> {
   const absolute = resolve(path);
   const directory = dirname(absolute);
   const parsed = parseYaml(filled);

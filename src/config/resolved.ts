@@ -15,6 +15,8 @@ export interface Config {
   readonly parallelExports: boolean;
   /** Said once on stderr: plaintext passwords, unused parameters, overridden settings. */
   readonly warnings: readonly string[];
+  /** Names of the parameters that were given; a later call needs them again. */
+  readonly parameters: readonly string[];
   /** A text with every value that was filled in turned back into its `${name}`. */
   readonly hide: (text: string) => string;
   /** What a plan artifact may hold of the config. */

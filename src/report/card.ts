@@ -2,7 +2,7 @@
 
 import type { AggregateSummary, RunSummary } from "./event.ts";
 import { sanitizeTerminal } from "../redact.ts";
-import { cut, formatBytes, formatCount, formatDuration } from "./format.ts";
+import { cut, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
 
 const WIDTH = 60;
 
@@ -21,7 +21,7 @@ function cardRows(s: RunSummary): [string, string][] {
     ["run_id", s.run_id],
     ["status", s.skip_reason === null ? s.status : `${s.status} (${s.skip_reason})`],
     ["applied by", s.answered_by_run],
-    ["resumed", s.resumed ? "yes, an interrupted run was finished" : null],
+    ["resumed", s.resumed ? resumedText(s.status) : null],
     ["strategy", s.strategy === s.mode && s.run_id === null ? null : s.strategy],
     ["tuning", `profile=${s.tuning_profile}, batch_size=${s.batch_size}`],
     ["consistency", s.consistency],

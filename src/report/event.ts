@@ -9,6 +9,9 @@ export type RunEvent =
     readonly strategy: string;
     readonly resumed: boolean;
     readonly slices: number;
+    /** Of an interrupted run that is resumed: what need not be read again. */
+    readonly slicesKept: number;
+    readonly rowsKept: number;
     readonly lanes: number;
     readonly rowsEstimate: number | null;
     readonly tuningProfile: string;

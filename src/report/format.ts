@@ -29,6 +29,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, "0")}m ${padded}s`;
 }
 
+/** What a summary says of a run that took up an interrupted one. */
+export function resumedText(status: string): string {
+  return status === "success" ? "yes, an interrupted run was finished" : "yes, an interrupted run was continued";
+}
+
 /** A text cut to `width` columns, the last one an ellipsis. */
 export function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;

@@ -10,6 +10,9 @@ export interface Standing {
   rowsEstimate: number | null;
   /** Of finished slices. */
   rowsDone: number;
+  /** Of both, what an earlier process had done: it says nothing about the speed of this one. */
+  slicesKept: number;
+  rowsKept: number;
   bytesReadDone: number;
   bytesWrittenDone: number;
   readonly running: Map<number, { rows: number; bytesRead: number; bytesWritten: number }>;
@@ -44,6 +47,8 @@ export class Progress {
       case "run_started":
         standing.strategy = event.strategy;
         standing.slices = event.slices;
+        standing.slicesDone = standing.slicesKept = event.slicesKept;
+        standing.rowsDone = standing.rowsKept = event.rowsKept;
         standing.rowsEstimate = event.rowsEstimate;
         standing.waitingFor = null;
         break;
@@ -81,6 +86,8 @@ export class Progress {
       slicesDone: 0,
       rowsEstimate: null,
       rowsDone: 0,
+      slicesKept: 0,
+      rowsKept: 0,
       bytesReadDone: 0,
       bytesWrittenDone: 0,
       running: new Map(),
@@ -100,21 +107,23 @@ export class Progress {
       bytesWritten += slice.bytesWritten;
     }
     const elapsed = Math.max(1, this.nowMs() - standing.startedMs);
-    const fraction = toFraction(standing, rows);
+    const fraction = toFraction(standing, standing.slicesDone, rows);
+    const before = toFraction(standing, standing.slicesKept, standing.rowsKept) ?? 0;
+    const gained = fraction === null ? 0 : fraction - before;
     return {
       rows,
       bytesRead,
       bytesWritten,
-      rowsPerSecond: (rows / elapsed) * 1000,
+      rowsPerSecond: ((rows - standing.rowsKept) / elapsed) * 1000,
       fraction,
-      etaMs: fraction === null || fraction < 0.01 ? null : elapsed / fraction - elapsed,
+      etaMs: fraction === null || gained < 0.01 ? null : (elapsed / gained) * (1 - fraction),
     };
   }
 }
 
 /** By slices where there are many, else by the catalog's estimate; never 1 before the end. */
-function toFraction(standing: Standing, rows: number): number | null {
-  if (standing.slices > 3) return Math.min(0.999, standing.slicesDone / standing.slices);
+function toFraction(standing: Standing, slicesDone: number, rows: number): number | null {
+  if (standing.slices > 3) return Math.min(0.999, slicesDone / standing.slices);
   if (standing.rowsEstimate === null || standing.rowsEstimate <= 0) return null;
   return Math.min(0.999, rows / standing.rowsEstimate);
 }

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { redact, sanitizeTerminal } from "../redact.ts";
 import type { EventSink, RunSummary, SummaryError } from "./event.ts";
-import { formatBytes, formatCount, formatDuration } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
 
 /** What happened on the way and stands in no summary. */
 export interface RunNotes {
@@ -167,7 +167,7 @@ export function formatRunReport(r: RunReport): string {
     ["", [
       row("export", r.export_name),
       row("status", r.skip_reason === null ? r.status : `${r.status} (${r.skip_reason})`),
-      row("resumed", r.resumed ? "yes, an interrupted run was finished" : null),
+      row("resumed", r.resumed ? resumedText(r.status) : null),
       row("started", r.started_at),
       row("finished", r.finished_at),
       row("rivet", r.rivet_version),

@@ -70,7 +70,9 @@ function plainLine(event: RunEvent): string | null {
     case "run_started":
       return `${event.exportName}: ${event.resumed ? "resuming" : "reading"} ${event.strategy}, ${
         formatCount(event.slices)
-      } chunks, ${event.lanes} ${event.lanes === 1 ? "lane" : "lanes"}`;
+      } chunks${event.slicesKept === 0 ? "" : `, ${formatCount(event.slicesKept)} of them done`}, ${event.lanes} ${
+        event.lanes === 1 ? "lane" : "lanes"
+      }`;
     case "waiting":
       return `${event.exportName}: waiting for ${event.holder} to finish (up to ${event.seconds}s)`;
     case "slice_failed":
@@ -90,11 +92,12 @@ function describe(standing: Standing, numbers: Numbers): string {
     `${formatCount(numbers.rows)}${
       standing.rowsEstimate === null ? "" : ` of ~${formatCount(standing.rowsEstimate)}`
     } rows`,
+    // In the order of what is asked first: a narrow terminal cuts the end.
+    standing.retrying === null ? "" : "waiting for the database",
+    numbers.etaMs === null ? "" : `ETA ${formatDuration(numbers.etaMs)}`,
+    `${formatCount(numbers.rowsPerSecond)} rows/s`,
     `${formatBytes(numbers.bytesRead)} read`,
     `${formatBytes(numbers.bytesWritten)} written`,
-    `${formatCount(numbers.rowsPerSecond)} rows/s`,
-    numbers.etaMs === null ? "" : `ETA ${formatDuration(numbers.etaMs)}`,
-    standing.retrying === null ? "" : "waiting for the database",
   ];
   return parts.filter((part) => part !== "").join(" · ");
 }
@@ -103,7 +106,7 @@ function openLiveWatcher(screen: Screen): Watcher {
   const progress = new Progress(() => screen.nowMs());
   let drawn = 0;
   const erase = () => {
-    if (drawn > 0) screen.write(`\x1b[${drawn}A\x1b[0J`);
+    if (drawn > 0) screen.write(`\r\x1b[${drawn}A\x1b[0J`);
     drawn = 0;
   };
   const draw = () => {

@@ -75,6 +75,8 @@ export class RunRecorder {
       strategy: task.strategyLabel,
       resumed: run.resumed,
       slices: run.slices.length,
+      slicesKept: run.kept?.slices ?? 0,
+      rowsKept: run.kept?.rows ?? 0,
       lanes: task.lanes,
       rowsEstimate: task.rowsEstimate,
       tuningProfile: task.export.tuning.profileLabel,

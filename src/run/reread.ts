@@ -66,6 +66,8 @@ function tellBegin({ events }: RereadContext, task: Task, slices: number, lanes:
     strategy: task.strategyLabel,
     resumed: false,
     slices,
+    slicesKept: 0,
+    rowsKept: 0,
     lanes,
     rowsEstimate: task.rowsEstimate,
     tuningProfile: task.export.tuning.profileLabel,

@@ -37,7 +37,11 @@ export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promi
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   await sweepRun(destination, run.task.name, runId);
-  return { ...run, task: { ...run.task, lanes }, slices, takeovers };
+  const rows = storedSlices.reduce(
+    (sum, slice) => sum + (kept.has(slice.index) ? slice.observations?.rows ?? 0 : 0),
+    0,
+  );
+  return { ...run, task: { ...run.task, lanes }, slices, takeovers, kept: { slices: kept.size, rows } };
 }
 
 /** Damaged chunks that are named one by one; the rest is counted. */

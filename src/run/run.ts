@@ -21,6 +21,8 @@ export interface Run {
   readonly recorder: RunRecorder;
   readonly signal: AbortSignal;
   readonly resumed: boolean;
+  /** What a resumed run need not read again. */
+  readonly kept?: { readonly slices: number; readonly rows: number };
   /** 0 for the process that began the run. */
   readonly takeovers: number;
   readonly picture: Picture;

@@ -61,9 +61,12 @@ export function summaryExitCode(summary: RunSummary): number {
 
 /** The command that finishes an interrupted run. */
 export function resumeCommand(context: RunContext, unit: Unit, mode: string): string {
-  if (mode === REPAIR_MODE) return `rivet repair -c ${context.config.path} -e ${unit.entry.name} --execute`;
-  if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}`;
-  return `rivet run -c ${context.config.path} -e ${unit.entry.name}`;
+  const { path, parameters } = context.config;
+  // The names alone: a value may be a secret, and this line is printed and stored.
+  const params = parameters.map((name) => ` -p ${name}=…`).join("");
+  if (mode === REPAIR_MODE) return `rivet repair -c ${path} -e ${unit.entry.name}${params} --execute`;
+  if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}${params}`;
+  return `rivet run -c ${path} -e ${unit.entry.name}${params}`;
 }
 
 /** A summary as a row of the metrics. */

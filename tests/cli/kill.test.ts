@@ -63,7 +63,9 @@ for (const sent of ["SIGINT", "SIGTERM"] as const) {
       join(folder.path, "rivet.yaml"),
       yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
     );
-    const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
+    const child = startCli(["run", "-c", "rivet.yaml", "-p", "DAY=hunter2", "--progress", "plain"], {
+      cwd: folder.path,
+    });
     const output = watch(child.stderr);
     await firstChunk(folder.path);
     child.kill(sent);
@@ -72,12 +74,14 @@ for (const sent of ["SIGINT", "SIGTERM"] as const) {
     const text = output.text();
     assert.equal(code, 2, text);
     assert.match(text, /RIVET_RUN_INTERRUPTED/);
-    assert.match(text, /resume: +rivet run -c .*rivet\.yaml -e t/);
+    assert.match(text, /resume: +rivet run -c .*rivet\.yaml -e t -p DAY=…/);
+    assert.ok(!text.includes("hunter2"), text);
     assert.ok(!(await listNames(join(folder.path, "out"))).includes("_SUCCESS"));
     await Deno.writeTextFile(join(folder.path, "rivet.yaml"), yaml);
     const again = await runCli(["run", "-c", "rivet.yaml"], { cwd: folder.path });
     assert.equal(again.code, 0, again.stderr);
-    assert.match(again.stderr, /resumed/);
+    assert.match(again.stderr, /resuming .*, \d+ of them done/);
+    assert.match(again.stderr, /resumed: +yes, an interrupted run was finished/);
     await assertOneCompleteSet(folder.path);
   });
 }

@@ -41,6 +41,8 @@ const STARTED: RunEvent = {
   strategy: "chunked(id, size=10)",
   resumed: false,
   slices: 10,
+  slicesKept: 0,
+  rowsKept: 0,
   lanes: 2,
   rowsEstimate: 100,
   tuningProfile: "fast",
@@ -48,6 +50,33 @@ const STARTED: RunEvent = {
   destination: "file:///data",
   capabilities: "commit_protocol=atomic",
 };
+
+Deno.test("a resumed run goes on from what was kept, and its speed is that of this process", () => {
+  const s = screen(false);
+  const watcher = openWatcher(s, "auto");
+  watcher.events({ ...STARTED, resumed: true, slicesKept: 6, rowsKept: 60 });
+  for (let index = 6; index < 8; index++) {
+    s.tick(10_000);
+    watcher.events({ kind: "slice_completed", exportName: "orders", index, id: "c", rows: 10, files: 1, ...NOTHING });
+    watcher.events({ kind: "progress", exportName: "orders", index: index + 1, rows: 0, ...NOTHING });
+  }
+  const lines = s.written.filter((line) => line.includes("rows/s"));
+  assert.match(lines.at(-1)!, /8\/10 chunks · 80 of ~100 rows · ETA 20\.0s · 1 rows\/s · /);
+});
+
+const NOTHING = { bytesRead: 0, bytesWritten: 0 };
+
+Deno.test("what the terminal echoes of Ctrl-C does not indent what comes after", () => {
+  const s = screen(true);
+  const watcher = openWatcher(s, "auto");
+  watcher.events(STARTED);
+  s.tick(1000);
+  watcher.events({ kind: "progress", exportName: "orders", index: 0, rows: 1, ...NOTHING });
+  watcher.events({ kind: "warning", exportName: "orders", context: "c", message: "m" });
+  // deno-lint-ignore no-control-regex
+  const erased = s.written.join("").match(/.?\x1b\[\d+A/gs);
+  assert.ok(erased !== null && erased.every((text) => text.startsWith("\r")), JSON.stringify(s.written));
+});
 
 Deno.test("without a terminal progress is a line every ten seconds, with a total", () => {
   const s = screen(false);
