@@ -9,7 +9,6 @@ import type { Layout } from "./layout.ts";
 import type { Strategy } from "./task.ts";
 
 export const ARTIFACT_FORMAT = 1;
-export const EXPIRES_AFTER_MS = 24 * 3_600_000;
 
 const text = () => z.string();
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);

@@ -275,7 +275,8 @@ function lateWarnings(
   const missed = "rows of transactions that commit late may be missed";
   return [
     isOfOneType(context, config)
-      ? `${missed}: this user cannot see other sessions; grant pg_read_all_stats, or set \`cursor_lag\``
+      ? `${missed}: open transactions cannot be seen from here (a replica, or a user without pg_read_all_stats); ` +
+        "read the primary with that right, or set `cursor_lag`"
       : `${missed}: the two columns of the cursor have different types; set \`cursor_lag\``,
   ];
 }

@@ -46,6 +46,7 @@ export {
   type ColumnDrift,
   type ColumnName,
   columnNames,
+  EXPIRES_AFTER_MS,
   findColumnDrift,
   planIdOf,
   type SealedTask,
@@ -66,7 +67,6 @@ export {
 export {
   ARTIFACT_FORMAT,
   buildArtifactSchema,
-  EXPIRES_AFTER_MS,
   formatArtifact,
   parseArtifact,
   type PlanArtifact,

@@ -62,7 +62,8 @@ export type Admission =
   /** This run already did it. */
   | { readonly kind: "done"; readonly runId: string };
 
-const AGE_MS_MAX = 24 * 3_600_000;
+/** From this age on a plan is applied only when it is forced, unless it is incremental. */
+export const EXPIRES_AFTER_MS = 24 * 3_600_000;
 
 export interface AdmissionInput {
   readonly sealed: SealedTask;
@@ -92,7 +93,7 @@ export function admit(input: AdmissionInput): Admission {
   if (sealed.window === null) {
     const done = completed.find((run) => planIdOf(run) === sealed.planId);
     if (done !== undefined) return { kind: "done", runId: done.runId };
-    if (nowMs - sealed.createdAtMs >= AGE_MS_MAX && !sealed.forced) throw tooOld(sealed, where, nowMs);
+    if (nowMs - sealed.createdAtMs >= EXPIRES_AFTER_MS && !sealed.forced) throw tooOld(sealed, where, nowMs);
     return { kind: "as_planned" };
   }
   const now = cursor?.value ?? null;

@@ -5,7 +5,7 @@ import type { Export } from "../config/mod.ts";
 import { type Destination, type ResolvedDestination, resolveDestination } from "../destination/mod.ts";
 import { fromSliceIntent, type Slice, type StoredPlan, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
-import type { StoredRun } from "../state/mod.ts";
+import type { State, StoredRun, StoredSlice } from "../state/mod.ts";
 import { type ReconcileContext, type ReconcileDepth, reconcileExport } from "./reconcile.ts";
 import type { PartitionCheck, ReconcileReport } from "./reconcile_report.ts";
 import { findDamagedChunks, findManifestFault } from "./repair_evidence.ts";
@@ -71,6 +71,27 @@ export async function planRepair(
   };
 }
 
+/** What the state holds of a run, read once however many of its files are wrong. */
+interface RunRecord {
+  readonly slices: readonly StoredSlice[];
+  /** File name → chunk index. */
+  readonly chunkOf: ReadonlyMap<string, number>;
+  /** Chunks that are in the plan already. */
+  readonly listed: Set<number>;
+}
+
+function toRecordReader(state: State): (runId: string) => Promise<RunRecord> {
+  const records = new Map<string, RunRecord>();
+  return async (runId) => {
+    const known = records.get(runId);
+    if (known !== undefined) return known;
+    const chunkOf = new Map((await state.parts(runId)).map(({ fileName, sliceIndex }) => [fileName, sliceIndex]));
+    const record = { slices: await state.slices(runId), chunkOf, listed: new Set<number>() };
+    records.set(runId, record);
+    return record;
+  };
+}
+
 /** What `validate` found wrong: files by their chunk, and manifests of the runs that it looked at. */
 async function planStored(
   context: RepairContext,
@@ -81,6 +102,7 @@ async function planStored(
   const manifests = new Map<string, ManifestAction>();
   const skipped: string[] = [];
   const targets = await findStoredRuns(context, entry);
+  const readRecord = toRecordReader(context.state);
   const runs = new Map(targets.flatMap(({ run }) => run === null ? [] : [[run.runId, run]]));
   for (const { unitName, runIds, failure } of report.failures) {
     if (failure.severity !== "wrong") continue;
@@ -92,17 +114,15 @@ async function planStored(
       continue;
     }
     const run = runs.get(failure.run_id);
-    const parts = run === undefined ? [] : await context.state.parts(run.runId);
-    const part = parts.find(({ fileName }) => fileName === failure.path);
-    if (run === undefined || part === undefined) {
+    const record = run === undefined ? null : await readRecord(run.runId);
+    const index = record?.chunkOf.get(failure.path);
+    if (run === undefined || record === null || index === undefined) {
       skipped.push(`${unitName}: ${failure.message}: the state has no such file`);
       continue;
     }
-    const slices = await context.state.slices(run.runId);
     const list = found.get(run.runId) ?? [];
-    if (!list.some(({ chunk_index }) => chunk_index === part.sliceIndex)) {
-      list.push(describe(fromSliceIntent(slices[part.sliceIndex]!), run, failure.message));
-    }
+    if (!record.listed.has(index)) list.push(describe(fromSliceIntent(record.slices[index]!), run, failure.message));
+    record.listed.add(index);
     found.set(run.runId, list);
   }
   const actions: RepairAction[] = [];

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { RivetError } from "../../src/errors.ts";
 import { openState } from "../../src/state/mod.ts";
+import { planRepair } from "../../src/verify/mod.ts";
 import { queryParts } from "../support/duckdb_parts.ts";
-import { reconcileEngine, repairEngine, runEngine } from "../support/engine.ts";
+import { reconcileEngine, repairEngine, runEngine, toReconcileContext, withEngine } from "../support/engine.ts";
 import { type FaultKind, Faults } from "../support/faults.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
 import { findUntracked, listNames, readManifestFile, readThroughManifest } from "../support/reader.ts";
@@ -312,3 +313,43 @@ for (const mode of MODES.filter(({ name }) => ["chunked by range", "incremental"
     }
   }
 }
+
+/** Counts how often a run's slices and parts are read from the state. */
+class CountsReads extends Faults {
+  reads = 0;
+
+  override point(name: string): void {
+    if (name === "state.parts before" || name === "state.slices before") this.reads++;
+    super.point(name);
+  }
+}
+
+Deno.test("a report of validate reads what is recorded once, however many files are wrong", async () => {
+  const mode = MODES.find(({ name }) => name === "chunked by range")!;
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepareShop(folder.path, { ...mode, yaml: mode.yaml.replace("25", "4") });
+  const { run_id } = (await runEngine({ configPath })).per_export[0]!;
+  const out = join(folder.path, "out");
+  const reportOf = (files: readonly string[]) => ({
+    kind: "validate" as const,
+    failures: files.map((path) => ({
+      unitName: "t",
+      runIds: [run_id!],
+      failure: { kind: "part_missing", code: "", severity: "wrong", message: "missing", path, run_id: run_id! },
+    })),
+  });
+  const files = await dataFiles(out);
+  const reads: number[] = [];
+  for (const count of [1, 10]) {
+    const faults = new CountsReads(0, "fail");
+    const given = reportOf(files.slice(0, count));
+    const plan = await withEngine(
+      { configPath, faults },
+      (context) =>
+        planRepair(toReconcileContext(context), context.config.exports[0]!, { report: given, depth: "content" }),
+    );
+    assert.equal(plan.actions.length, count);
+    reads.push(faults.reads);
+  }
+  assert.equal(reads[0], reads[1]);
+});

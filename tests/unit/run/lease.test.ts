@@ -79,3 +79,21 @@ Deno.test("a state that stays away ends the lease when its time is over", async 
   assert.equal(reason, outage);
   assert.ok(asked <= 4, `${asked} renewals`);
 });
+
+Deno.test("a lease that cannot be given back changes nothing about what was done under it", async () => {
+  let asked = 0;
+  const state = {
+    takeLease: () => Promise.resolve({ kind: "taken", lease: { key: KEY, holder: HOLDER }, previous: null }),
+    releaseLease: () => Promise.reject(asked++ === 0 ? outage : new Error("asked twice")),
+  } as unknown as State;
+  {
+    await using _kept = await keepLease(state, KEY, HOLDER, systemRuntime(), {
+      lockWaitS: 0,
+      ttlMs: 60_000,
+      signal: new AbortController().signal,
+      events: () => {},
+      isDead: () => false,
+    });
+  }
+  assert.equal(asked, 1);
+});
