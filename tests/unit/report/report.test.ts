@@ -70,9 +70,11 @@ Deno.test("what the terminal echoes of Ctrl-C does not indent what comes after",
   const s = screen(true);
   const watcher = openWatcher(s, "auto");
   watcher.events(STARTED);
-  s.tick(1000);
-  watcher.events({ kind: "progress", exportName: "orders", index: 0, rows: 1, ...NOTHING });
-  watcher.events({ kind: "warning", exportName: "orders", context: "c", message: "m" });
+  for (const message of ["first", "second"]) {
+    s.tick(1000);
+    watcher.events({ kind: "progress", exportName: "orders", index: 0, rows: 1, ...NOTHING });
+    watcher.events({ kind: "warning", exportName: "orders", context: "c", message });
+  }
   // deno-lint-ignore no-control-regex
   const erased = s.written.join("").match(/.?\x1b\[\d+A/gs);
   assert.ok(erased !== null && erased.every((text) => text.startsWith("\r")), JSON.stringify(s.written));
