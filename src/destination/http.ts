@@ -18,7 +18,7 @@ export async function sendHttp(request: HttpRequest, timeoutMs: number): Promise
     return await fetch(url, {
       method,
       headers,
-      ...(body === undefined ? {} : { body: body instanceof Uint8Array ? new LentBytes(body) : body }),
+      ...(body === undefined ? {} : { body: isLarge(body) ? new LentBytes(body) : body }),
       signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       // A redirect would lead to a host that a lane may not reach; a 308 of Google's tells how far an upload is.
       redirect: "manual",
@@ -29,6 +29,10 @@ export async function sendHttp(request: HttpRequest, timeoutMs: number): Promise
 }
 
 const PIECE_BYTES = 64 * 1024;
+
+function isLarge(body: BodyInit): body is Uint8Array<ArrayBuffer> {
+  return body instanceof Uint8Array && body.length > PIECE_BYTES;
+}
 
 /**
  * A body that is read piece by piece where it lies. fetch copies an array whole and leaves the copy to the garbage collector, which for
