@@ -75,6 +75,12 @@ Deno.test("what the terminal echoes of Ctrl-C does not indent what comes after",
     watcher.events({ kind: "progress", exportName: "orders", index: 0, rows: 1, ...NOTHING });
     watcher.events({ kind: "warning", exportName: "orders", context: "c", message });
   }
+  watcher.end(
+    {
+      ...TOTALS,
+      per_export: [{ ...SUMMARY, export_name: "orders" }, { ...SUMMARY, export_name: "b" }],
+    } as unknown as AggregateSummary,
+  );
   // deno-lint-ignore no-control-regex
   const erased = s.written.join("").match(/.?\x1b\[\d+A/gs);
   assert.ok(erased !== null && erased.every((text) => text.startsWith("\r")), JSON.stringify(s.written));
