@@ -7,7 +7,14 @@ import type { Config, Export } from "../config/mod.ts";
 import type { PlanArtifact } from "../plan/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
 import type { Stage } from "../run/mod.ts";
-import { type AddCommand, collectParams, type CommandContext, parseCount, readConfigFile } from "./command.ts";
+import {
+  type AddCommand,
+  collectParams,
+  type CommandContext,
+  parseCount,
+  progressOption,
+  readConfigFile,
+} from "./command.ts";
 import { executeExports, type ExecutionFlags } from "./execution.ts";
 
 interface ApplyFlags extends ExecutionFlags {
@@ -46,11 +53,7 @@ export const addApply: AddCommand = (program, context) => {
     .option("--strict", "refuse columns that would lose something, before reading")
     .option("--summary-output <file>", "write the summary as JSON")
     .option("--json", "print the summary as JSON on stdout")
-    .addOption(
-      new Option("--progress <style>", "how to show progress on stderr").choices(
-        ["auto", "plain", "json", "none"] as const,
-      ).default("auto" as const),
-    )
+    .addOption(progressOption())
     .addHelpText("after", EXAMPLES)
     .action((path, flags) => applyCommand(context, path, flags as ApplyFlags));
 };

@@ -1,10 +1,11 @@
 // What every command shares: where it writes, how it reads a config and opens a state. Heavy modules load when a command runs.
 
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { Runtime } from "../runtime.ts";
-import type { State } from "../state/mod.ts";
+import type { ProgressStyle, Watcher } from "../report/mod.ts";
+import type { LateState, State } from "../state/mod.ts";
 
 /** Standard streams and the process, passed in so that tests need no process. */
 export interface Terminal {
@@ -53,6 +54,23 @@ export const PARAM_OPTION = [
   {} as Record<string, string>,
 ] as const;
 
+/** For every command that reads rows. */
+export function progressOption() {
+  return new Option("--progress <style>", "how to show progress on stderr")
+    .choices(["auto", "plain", "json", "none"] as const).default("auto" as const);
+}
+
+/** Shows on stderr how far runs are. */
+export async function openProgress({ terminal, runtime }: CommandContext, style: ProgressStyle): Promise<Watcher> {
+  const { openWatcher } = await import("../report/mod.ts");
+  return openWatcher({
+    write: (text) => terminal.err(text),
+    isTerminal: terminal.isTerminal,
+    columns: () => terminal.columns(),
+    nowMs: () => runtime.monotonic(),
+  }, style);
+}
+
 export async function readConfigFile(
   context: CommandContext,
   path: string,
@@ -75,6 +93,12 @@ export async function openConfigState(context: CommandContext, directory: string
 export async function readConfigState(context: CommandContext, directory: string): Promise<State> {
   const { openState } = await import("../state/mod.ts");
   return await openState({ url: context.runtime.env("RIVET_STATE_URL"), directory, readOnly: true });
+}
+
+/** The same, made only when something is written to it. */
+export async function openLateConfigState(context: CommandContext, directory: string): Promise<LateState> {
+  const { openStateLater } = await import("../state/mod.ts");
+  return await openStateLater({ url: context.runtime.env("RIVET_STATE_URL"), directory });
 }
 
 /** A question to a database may wait for long; a signal does not wait for the answer. Nothing was written that it would leave half done. */

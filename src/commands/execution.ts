@@ -6,7 +6,7 @@ import type { AggregateSummary } from "../report/mod.ts";
 import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
 import { leaveReports, notifyOfFailure, notifyOfRuns } from "./aftermath.ts";
-import { type CommandContext, toJson } from "./command.ts";
+import { type CommandContext, openLateConfigState, openProgress, toJson } from "./command.ts";
 import { buildRunContext } from "./engine.ts";
 
 export interface ExecutionFlags {
@@ -48,10 +48,7 @@ export async function executeExports(context: CommandContext, execution: Executi
       throw error;
     }
   };
-  const { openStateLater } = await import("../state/mod.ts");
-  await using late = await told(() =>
-    openStateLater({ url: context.runtime.env("RIVET_STATE_URL"), directory: config.directory })
-  );
+  await using late = await told(() => openLateConfigState(context, config.directory));
   const { openNotes } = await import("../report/mod.ts");
   const notes = openNotes();
   const aggregate = await told(() => runWatched(context, execution, late, notes.events));
@@ -80,14 +77,7 @@ async function runWatched(
   late: LateState,
   note: RunContext["events"],
 ): Promise<AggregateSummary> {
-  const { openWatcher } = await import("../report/mod.ts");
-  const { terminal, runtime } = context;
-  const watcher = openWatcher({
-    write: (text) => terminal.err(text),
-    isTerminal: terminal.isTerminal,
-    columns: () => terminal.columns(),
-    nowMs: () => runtime.monotonic(),
-  }, flags.progress);
+  const watcher = await openProgress(context, flags.progress);
   const options = {
     validate: flags.validate === true || flags.reconcile === true,
     reconcile: flags.reconcile === true,

@@ -8,8 +8,8 @@ import type { SourceConnection } from "../source/mod.ts";
 import { VERSION } from "../version.ts";
 import {
   type AddCommand,
-  collectParams,
   type CommandContext,
+  PARAM_OPTION,
   parseCount,
   parseDay,
   readConfigFile,
@@ -44,12 +44,7 @@ export const addPlan: AddCommand = (program, context) => {
     .description("Show what a run would do, and seal it for `rivet apply`")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option("-o, --output <file>", "write the plan of all exports as one JSON file")
     .addOption(
       new Option("--format <form>", "what to print").choices(["pretty", "json"] as const).default("pretty" as const),

@@ -8,9 +8,12 @@ import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
 import {
   type AddCommand,
-  collectParams,
   type CommandContext,
+  openLateConfigState,
+  openProgress,
+  PARAM_OPTION,
   parseCount,
+  progressOption,
   readConfigFile,
   selectExports,
   toJson,
@@ -44,12 +47,7 @@ export const addReconcile: AddCommand = (program, context) => {
     .description("Compare an export with its source, chunk by chunk")
     .requiredOption("-c, --config <file>", "config file")
     .requiredOption("-e, --export <name>", "the export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .addOption(
       new Option("--depth <depth>", "count: rows alone; content: column checksums; rows: every row of the files")
         .choices(["count", "content", "rows"] as const).default("content" as const),
@@ -63,11 +61,7 @@ export const addReconcile: AddCommand = (program, context) => {
         .choices(["pretty", "json"] as const).default("pretty" as const),
     )
     .option("--json", "print the report as JSON on stdout")
-    .addOption(
-      new Option("--progress <style>", "how to show progress on stderr").choices(
-        ["auto", "plain", "json", "none"] as const,
-      ).default("auto" as const),
-    )
+    .addOption(progressOption())
     .addHelpText("after", EXAMPLES)
     .action((flags) => reconcile(context, flags));
 };
@@ -80,14 +74,8 @@ async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
   }
   const config = await readConfigFile(context, flags.config, flags.param);
   const entry = selectExports(config, flags.export)[0]!;
-  const [{ formatReconcile, reconcileExitCode, reconcileExport }, { openStateLater }] = await Promise.all([
-    import("../verify/mod.ts"),
-    import("../state/mod.ts"),
-  ]);
-  await using late = await openStateLater({
-    url: context.runtime.env("RIVET_STATE_URL"),
-    directory: config.directory,
-  });
+  const { formatReconcile, reconcileExitCode, reconcileExport } = await import("../verify/mod.ts");
+  await using late = await openLateConfigState(context, config.directory);
   const report = await withProgress(context, flags.progress, async (events) => {
     const engine = await buildReconcileContext(context, config, late, events);
     return await reconcileExport(engine, entry, {
@@ -102,17 +90,11 @@ async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
 
 /** Shows how far the reading is; what comes of it is for the caller to tell. */
 export async function withProgress<T>(
-  { terminal, runtime }: CommandContext,
+  context: CommandContext,
   style: Flags["progress"],
   body: (events: RunContext["events"]) => Promise<T>,
 ): Promise<T> {
-  const { openWatcher } = await import("../report/mod.ts");
-  const watcher = openWatcher({
-    write: (text) => terminal.err(text),
-    isTerminal: terminal.isTerminal,
-    columns: () => terminal.columns(),
-    nowMs: () => runtime.monotonic(),
-  }, style);
+  const watcher = await openProgress(context, style);
   try {
     return await body(watcher.events);
   } finally {

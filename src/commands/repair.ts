@@ -8,8 +8,11 @@ import type { RepairPlan } from "../verify/mod.ts";
 import { leaveReports } from "./aftermath.ts";
 import {
   type AddCommand,
-  collectParams,
   type CommandContext,
+  openLateConfigState,
+  openProgress,
+  PARAM_OPTION,
+  progressOption,
   readConfigFile,
   selectExports,
   toJson,
@@ -42,12 +45,7 @@ export const addRepair: AddCommand = (program, context) => {
     .description("Read the bad chunks of an export again")
     .requiredOption("-c, --config <file>", "config file")
     .requiredOption("-e, --export <name>", "the export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option(
       "--report <file>",
       "what `rivet reconcile -o` or `rivet validate --json` wrote; without it, source and files are compared now",
@@ -63,11 +61,7 @@ export const addRepair: AddCommand = (program, context) => {
         .choices(["pretty", "json"] as const).default("pretty" as const),
     )
     .option("--json", "print plan or result as JSON on stdout")
-    .addOption(
-      new Option("--progress <style>", "how to show progress on stderr").choices(
-        ["auto", "plain", "json", "none"] as const,
-      ).default("auto" as const),
-    )
+    .addOption(progressOption())
     .addHelpText("after", EXAMPLES)
     .action((flags) => repair(context, flags));
 };
@@ -75,14 +69,11 @@ export const addRepair: AddCommand = (program, context) => {
 async function repair(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, flags.param);
   const entry = selectExports(config, flags.export)[0]!;
-  const [verify, { openStateLater }] = await Promise.all([import("../verify/mod.ts"), import("../state/mod.ts")]);
+  const verify = await import("../verify/mod.ts");
   const report = flags.report === undefined
     ? null
     : verify.parseGivenReport(await readReport(flags.report), flags.report, entry.name);
-  await using late = await openStateLater({
-    url: context.runtime.env("RIVET_STATE_URL"),
-    directory: config.directory,
-  });
+  await using late = await openLateConfigState(context, config.directory);
   const { engine, plan } = await withProgress(context, flags.progress, async (events) => {
     const engine = await buildReconcileContext(context, config, late, events);
     return { engine, plan: await verify.planRepair(engine, entry, { report, depth: flags.depth }) };
@@ -105,18 +96,13 @@ async function execute(
     plan: RepairPlan;
   },
 ) {
-  const [{ executeRepair }, { repairUnit }, { openNotes, openWatcher }] = await Promise.all([
+  const [{ executeRepair }, { repairUnit }, { openNotes }] = await Promise.all([
     import("../verify/mod.ts"),
     import("../run/mod.ts"),
     import("../report/mod.ts"),
   ]);
-  const { terminal, runtime } = context;
-  const watcher = openWatcher({
-    write: (text) => terminal.err(text),
-    isTerminal: terminal.isTerminal,
-    columns: () => terminal.columns(),
-    nowMs: () => runtime.monotonic(),
-  }, flags.progress);
+  const { runtime } = context;
+  const watcher = await openProgress(context, flags.progress);
   const began = runtime.now();
   const notes = openNotes();
   const events: typeof watcher.events = (event) => {

@@ -1,8 +1,14 @@
 // `rivet run`: reads the exports of a config and stores them. A plain rerun finishes what an interrupted one began.
 
-import { Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
-import { type AddCommand, collectParams, type CommandContext, readConfigFile, selectExports } from "./command.ts";
+import {
+  type AddCommand,
+  type CommandContext,
+  PARAM_OPTION,
+  progressOption,
+  readConfigFile,
+  selectExports,
+} from "./command.ts";
 import { executeExports } from "./execution.ts";
 
 interface RunFlags {
@@ -33,12 +39,7 @@ export const addRun: AddCommand = (program, context) => {
     .description("Export the tables and queries of a config")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .option("--validate", "check every stored file before the manifest is published")
     .option("--reconcile", "count the source's rows in the same picture and compare; includes --validate")
     .option("--resume", "only finish an interrupted run, or refuse")
@@ -48,11 +49,7 @@ export const addRun: AddCommand = (program, context) => {
     .option("--parallel-export-processes", "the same as --parallel-exports: every lane is a sandbox of its own")
     .option("--summary-output <file>", "write the summary as JSON")
     .option("--json", "print the summary as JSON on stdout")
-    .addOption(
-      new Option("--progress <style>", "how to show progress on stderr").choices(
-        ["auto", "plain", "json", "none"] as const,
-      ).default("auto" as const),
-    )
+    .addOption(progressOption())
     .addHelpText("after", EXAMPLES)
     .action((flags) => runCommand(context, flags));
 };

@@ -62,8 +62,8 @@ export async function surveyExports(context: CommandContext, options: SurveyOpti
 }
 
 async function openPlanningCore() {
-  const { compileCore, openCore } = await import("../core/mod.ts");
-  return await openCore(await compileCore());
+  const { openCore } = await import("../core/mod.ts");
+  return await openCore();
 }
 
 /** Further connections are a convenience: a server that has none to spare is planned on one. */

@@ -5,8 +5,8 @@ import { RivetError, toErrorReport } from "../errors.ts";
 import type { Depth } from "../verify/mod.ts";
 import {
   type AddCommand,
-  collectParams,
   type CommandContext,
+  PARAM_OPTION,
   parseDay,
   readConfigFile,
   selectExports,
@@ -39,12 +39,7 @@ export const addValidate: AddCommand = (program, context) => {
     .description("Check stored files against their manifests: presence, size, content, values")
     .requiredOption("-c, --config <file>", "config file")
     .option("-e, --export <name>", "only this export")
-    .option(
-      "-p, --param <name=value>",
-      "fill ${name} in the config; repeatable",
-      collectParams,
-      {} as Record<string, string>,
-    )
+    .option(...PARAM_OPTION)
     .addOption(
       new Option("--depth <depth>", "light: presence and size; sample: content by digests; full: values as well")
         .choices(["light", "sample", "full"] as const).default("full" as const),

@@ -93,7 +93,7 @@ function orNone(list: string[]): string[] | false {
   return list.length === 0 ? false : list;
 }
 
-function parentFolder(path: string): string {
+export function parentFolder(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 

@@ -7,7 +7,7 @@ import { destinationNeeds, type ResolvedDestination, resolveDestination } from "
 import type { Runtime } from "../runtime.ts";
 import type { SourceConnection } from "../source/mod.ts";
 import { stateNeeds } from "../state/mod.ts";
-import { lanePermissions, sourceHosts } from "./lane.ts";
+import { lanePermissions, parentFolder, sourceHosts } from "./lane.ts";
 
 export interface ProgramPermissions {
   /** `host:port` */
@@ -42,7 +42,7 @@ export async function programPermissions(input: PermissionInput): Promise<Progra
   const home = runtime.env("HOME") ?? "/";
   const state = stateNeeds(runtime.env("RIVET_STATE_URL"), config.directory);
   const needs = exports.map((entry) => destinationNeeds(placeOf(entry, runtime), home));
-  const files = connection.engine === "sqlite" ? [folderOf(connection.path)] : [];
+  const files = connection.engine === "sqlite" ? [parentFolder(connection.path)] : [];
   const code = program === null ? [] : [join(program, "src"), join(program, "node_modules")];
   return {
     net: merge([...sourceHosts(connection), ...state.net, ...webhookHosts(config), ...needs.flatMap(({ net }) => net)]),
@@ -87,11 +87,7 @@ function placeOf(entry: Export, runtime: Runtime): ResolvedDestination {
   }, runtime);
   if (place.kind !== "local") return place;
   const varying = /\{(date|partition|run_id)\}/.exec(place.path);
-  return varying === null ? place : { ...place, path: folderOf(place.path.slice(0, varying.index)) };
-}
-
-function folderOf(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+  return varying === null ? place : { ...place, path: parentFolder(place.path.slice(0, varying.index)) };
 }
 
 /** Where run reports go; a stream leaves none. */
