@@ -67,7 +67,7 @@ for (const sent of ["SIGINT", "SIGTERM"] as const) {
       cwd: folder.path,
     });
     const output = watch(child.stderr);
-    await firstChunk(folder.path);
+    await keptChunk(folder.path);
     child.kill(sent);
     const { code } = await child.status;
     await output.ended;
@@ -96,7 +96,7 @@ Deno.test("two processes run one export: the second names the first, and refuses
   );
   const first = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
   const output = watch(first.stderr);
-  await firstChunk(folder.path);
+  await keptChunk(folder.path);
   const second = await runCli(["run", "-c", "rivet.yaml", "--lock-wait", "0"], { cwd: folder.path });
   assert.equal(second.code, 2, second.stderr);
   assert.match(second.stderr, new RegExp(`RIVET_STATE_RUN_IN_PROGRESS\\] process ${first.pid} on `));
@@ -121,7 +121,7 @@ Deno.test("a process that may wait says for whom, and takes over at once when th
   const first = startCli(args("0"), { cwd: folder.path });
   const firstOutput = watch(first.stderr);
   // Its first committed chunk: there is something to take over.
-  await firstChunk(folder.path);
+  await keptChunk(folder.path);
   const second = startCli(args("300"), { cwd: folder.path });
   const secondOutput = watch(second.stderr);
   await secondOutput.until(new RegExp(`process ${first.pid} on `));
@@ -136,10 +136,10 @@ Deno.test("a process that may wait says for whom, and takes over at once when th
   await assertOneCompleteSet(folder.path);
 });
 
-/** Resolves when a first chunk is committed: the file of the second one is there. */
-async function firstChunk(folder: string): Promise<void> {
+/** Resolves when a chunk is committed that a later run keeps: not the first, which is open at its start. Then the third one's file is there. */
+async function keptChunk(folder: string): Promise<void> {
   for (let tries = 0; tries < 2000; tries++) {
-    if ((await listNames(join(folder, "out"))).some((name) => name.includes("_chunk1"))) return;
+    if ((await listNames(join(folder, "out"))).some((name) => name.includes("_chunk2"))) return;
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   assert.fail("no chunk was committed in a minute");

@@ -12,12 +12,23 @@ import { readManifestFile, readThroughManifest } from "../support/reader.ts";
 const server = await openPostgresServer(18);
 const ignore = server === null;
 
-/** A row of the query waits until as many sessions as wanted stand at such a row at once; fewer are an error. Not volatile: bounds are asked without it. */
-const MEETING = `CREATE FUNCTION meet(wanted int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+/**
+ * The first such row of each session waits until as many sessions as wanted stand at one at once; fewer are an error. None leaves before
+ * all have noticed. Not volatile: bounds are asked without it.
+ */
+const MEETING = `CREATE FUNCTION sessions_at(place int) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = place $$;
+  CREATE FUNCTION meet(wanted int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+  DECLARE present CONSTANT int := 4711; waiting CONSTANT int := 4712;
   BEGIN
-    PERFORM pg_advisory_lock_shared(4711);
+    IF current_setting('test.met', true) = 'yes' THEN RETURN 1; END IF;
+    PERFORM pg_advisory_lock_shared(waiting), pg_advisory_lock_shared(present);
     FOR tries IN 1..3000 LOOP
-      IF (SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711) >= wanted THEN RETURN 1; END IF;
+      IF sessions_at(present) >= wanted THEN
+        PERFORM set_config('test.met', 'yes', false), pg_advisory_unlock_shared(waiting);
+        WHILE sessions_at(waiting) > 0 LOOP PERFORM pg_sleep(0.02); END LOOP;
+        RETURN 1;
+      END IF;
       PERFORM pg_sleep(0.02);
     END LOOP;
     RAISE EXCEPTION 'fewer than % sessions', wanted;
