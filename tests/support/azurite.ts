@@ -1,7 +1,7 @@
 // Azurite, Microsoft's own emulator of Azure Blob Storage, from npm under Deno. It has a lock of its own, so that nobody else installs it.
 
 import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
-import { freePorts, startDaemon, untilListening } from "./daemon.ts";
+import { startDaemon, untilListening, withFreePort } from "./daemon.ts";
 
 export interface Azurite extends AsyncDisposable {
   readonly port: number;
@@ -14,7 +14,15 @@ const ACCOUNT = "devstoreaccount1";
 
 /** Null when the package cannot be had, as without a network; in CI that is an error. */
 export async function openAzurite(containers: readonly string[]): Promise<Azurite | null> {
-  const [port] = freePorts(1) as [number];
+  try {
+    return await withFreePort((port) => startAzurite(port, containers));
+  } catch (error) {
+    if (Deno.env.get("CI") === "true") throw error;
+    return null;
+  }
+}
+
+async function startAzurite(port: number, containers: readonly string[]): Promise<Azurite> {
   // The emulator's account is what this run says it is, so that no key stands in a file.
   const accountKey = btoa(crypto.randomUUID() + crypto.randomUUID());
   const args = [
@@ -44,8 +52,7 @@ export async function openAzurite(containers: readonly string[]): Promise<Azurit
     }
   } catch (error) {
     await daemon.close();
-    if (Deno.env.get("CI") === "true") throw error;
-    return null;
+    throw error;
   }
   return { port, accountName: ACCOUNT, accountKey, [Symbol.asyncDispose]: () => daemon.close() };
 }

@@ -1,10 +1,10 @@
 // Real servers for the live MySQL tests: MariaDB from the system's package as a plain process on a free loopback port, and a real MySQL
 // when RIVET_TEST_MYSQL_URL names one. One MariaDB serves the whole test process; it ends, and its folder goes, with that process.
 
-import { createServer } from "node:net";
 import mysql from "mysql2/promise";
 import type { ServerConnection } from "../../src/source/mod.ts";
 import { CERTS } from "./certs.ts";
+import { sharedHome, startWatcher, withFreePort } from "./daemon.ts";
 
 export interface MysqlServer {
   readonly name: "mariadb" | "mysql";
@@ -49,21 +49,28 @@ function parseUrl(text: string): ServerConnection {
 
 async function openMariadb(): Promise<MysqlServer | null> {
   if (!await isInstalled()) return null;
-  const home = `${(Deno.env.get("TMPDIR") ?? "/tmp").replace(/\/$/, "")}/rivet-test-mariadb-${Deno.pid}`;
+  const home = sharedHome("mariadb");
   const ready = `${home}/ready.json`;
   try {
     await Deno.mkdir(home);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     // Another test file of this process starts it or has started it.
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       const text = await Deno.readTextFile(ready).catch(() => null);
       if (text !== null) return JSON.parse(text);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`MariaDB did not start in ${home}`);
   }
-  const server = await startMariadb(home, []);
+  let server: MysqlServer;
+  try {
+    server = await startMariadb(home, []);
+  } catch (error) {
+    // The next test file tries for itself.
+    await Deno.remove(home, { recursive: true });
+    throw error;
+  }
   await Deno.writeTextFile(`${ready}.new`, JSON.stringify(server));
   await Deno.rename(`${ready}.new`, ready);
   return server;
@@ -97,10 +104,25 @@ async function startMariadb(home: string, options: readonly string[]): Promise<M
     `--datadir=${data}`,
     "--auth-root-authentication-method=normal",
   ]);
-  const port = await freePort();
+  const connection = await withFreePort((port) => startOnPort(home, data, port, [...user, ...options]));
+  await runSql(
+    connection,
+    `DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;
+    CREATE USER tester@'%' IDENTIFIED BY '${
+      PASSWORD.replaceAll("'", "''")
+    }'; GRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION`,
+  );
+  return { name: "mariadb", connection: { ...connection, user: "tester", password: PASSWORD }, tls: true };
+}
+
+async function startOnPort(
+  home: string,
+  data: string,
+  port: number,
+  options: readonly string[],
+): Promise<ServerConnection> {
   const args = [
     "--no-defaults",
-    ...user,
     `--datadir=${data}`,
     `--socket=${data}/s`,
     `--pid-file=${data}/pid`,
@@ -117,37 +139,21 @@ async function startMariadb(home: string, options: readonly string[]): Promise<M
     "--default-time-zone=+03:00",
     ...options,
   ];
+  const ended = `${home}/ended-${port}`;
   // The shell outlives us by a second: it ends the server once this process is gone, however it went.
-  const script = `mariadbd "$@" & p=$!
+  await startWatcher(
+    `mariadbd "$@" & p=$!
     while kill -0 ${Deno.pid} 2>/dev/null && kill -0 $p 2>/dev/null; do sleep 1; done
-    kill $p 2>/dev/null; wait $p; rm -rf '${home}'`;
-  await must("sh", ["-c", `(${script}) >/dev/null 2>&1 </dev/null &`, "sh", ...args]);
-  const connection: ServerConnection = {
-    host: "127.0.0.1",
-    port,
-    user: "root",
-    password: null,
-    database: "mysql",
-    tls: null,
-  };
-  await untilReady(connection, `${home}/server.log`);
-  await runSql(
-    connection,
-    `DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;
-    CREATE USER tester@'%' IDENTIFIED BY '${
-      PASSWORD.replaceAll("'", "''")
-    }'; GRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION`,
+    touch '${ended}'; kill $p 2>/dev/null; wait $p
+    while kill -0 ${Deno.pid} 2>/dev/null; do sleep 1; done; rm -rf '${home}'`,
+    args,
   );
-  return { name: "mariadb", connection: { ...connection, user: "tester", password: PASSWORD }, tls: true };
-}
-
-async function untilReady(connection: ServerConnection, log: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    const answers = await runSql(connection, "SELECT 1").then(() => true, () => false);
-    if (answers) return;
+  const connection = { host: "127.0.0.1", port, user: "root", password: null, database: "mysql", tls: null };
+  for (let tries = 0; tries < 1200 && !await Deno.stat(ended).then(() => true, () => false); tries++) {
+    if (await runSql(connection, "SELECT 1").then(() => true, () => false)) return connection;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`MariaDB did not start, see ${log}`);
+  throw new Error(`MariaDB did not start, see ${home}/server.log`);
 }
 
 /** Gives `body` a database of its own and drops it afterwards. */
@@ -196,17 +202,6 @@ function isMany(result: unknown[]): boolean {
 async function must(command: string, args: string[]): Promise<void> {
   const output = await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output();
   if (!output.success) throw new Error(`${command} ${args.join(" ")} ended with ${output.code}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 /** One test per server, in a database of its own; without any server one ignored test says so. */

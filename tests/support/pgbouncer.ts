@@ -1,7 +1,8 @@
 // A pgBouncer in front of a test server, sharing few server connections between transactions. It ends with the test process.
 
 import type { ServerConnection } from "../../src/source/mod.ts";
-import { endWithUs, freePort, must, type PostgresServer } from "./postgres.ts";
+import { withFreePort } from "./daemon.ts";
+import { endWithUs, must, type PostgresServer } from "./postgres.ts";
 
 const UNPRIVILEGED_ID = 65534;
 
@@ -18,11 +19,9 @@ export async function openPgbouncer(
   }
   const home = await Deno.makeTempDir({ prefix: "rivet-pgbouncer-" });
   const user = Deno.uid() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
-  const port = await freePort();
   const { host, user: role, password } = server.connection;
   await Deno.writeTextFile(`${home}/users`, `"${role}" "${password}"\n`);
-  await Deno.writeTextFile(
-    `${home}/pgbouncer.ini`,
+  const settings = (port: number) =>
     `[databases]
 * = host=${host} port=${server.port}
 [pgbouncer]
@@ -36,10 +35,13 @@ default_pool_size = ${poolSize}
 server_round_robin = 1
 logfile = ${home}/log
 pidfile = ${home}/pid
-`,
-  );
-  if (user.uid !== undefined) await must("chown", ["-R", `${user.uid}:${user.gid}`, home], {});
-  await must(program, ["-d", `${home}/pgbouncer.ini`], { ...user, cwd: home });
+`;
+  const port = await withFreePort(async (port) => {
+    await Deno.writeTextFile(`${home}/pgbouncer.ini`, settings(port));
+    if (user.uid !== undefined) await must("chown", ["-R", `${user.uid}:${user.gid}`, home], {});
+    await must(program, ["-d", `${home}/pgbouncer.ini`], { ...user, cwd: home });
+    return port;
+  });
   await endWithUs(await readPid(`${home}/pid`), home);
   return { ...server.connection, port };
 }
@@ -53,7 +55,7 @@ async function findProgram(): Promise<string | null> {
 
 /** The daemon writes its number a moment after its parent has ended. */
 async function readPid(path: string): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     const text = await Deno.readTextFile(path).catch(() => "");
     if (Number(text) > 0) return Number(text);
     await new Promise((resolve) => setTimeout(resolve, 50));

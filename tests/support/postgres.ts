@@ -1,10 +1,10 @@
 // Real PostgreSQL servers for the live tests, started from npm packages as plain processes on free loopback ports.
 // One server of a major serves the whole test process; it ends, and its folder goes, when that process is gone.
 
-import { createServer } from "node:net";
 import pg from "pg";
 import type { ServerConnection } from "../../src/source/mod.ts";
 import { CERTS } from "./certs.ts";
+import { sharedHome, startWatcher, withFreePort } from "./daemon.ts";
 
 export type Major = 12 | 18;
 
@@ -62,21 +62,28 @@ export async function openPostgresServer(major: Major): Promise<PostgresServer |
     if (Deno.env.get("CI") === "true") throw new Error(`PostgreSQL ${major} has no package for this platform`);
     return null;
   }
-  const home = `${tempRoot()}/rivet-test-postgres-${Deno.pid}-${major}`;
+  const home = sharedHome(`postgres-${major}`);
   const ready = `${home}/ready.json`;
   try {
     await Deno.mkdir(home);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     // Another test file of this process starts it or has started it.
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       const text = await Deno.readTextFile(ready).catch(() => null);
       if (text !== null) return JSON.parse(text);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`PostgreSQL ${major} did not start in ${home}`);
   }
-  const server = await startPostgres(major, binaries, home, {});
+  let server: PostgresServer;
+  try {
+    server = await startPostgres(major, binaries, home, {});
+  } catch (error) {
+    // The next test file tries for itself.
+    await Deno.remove(home, { recursive: true });
+    throw error;
+  }
   await Deno.writeTextFile(`${ready}.new`, JSON.stringify(server));
   await Deno.rename(`${ready}.new`, ready);
   return server;
@@ -148,8 +155,11 @@ interface Binaries {
 async function findBinaries(major: Major): Promise<Binaries | null> {
   const folder = `${SERVERS}node_modules/${PACKAGES[major]}`;
   if (!await isDirectory(folder)) {
-    const install = await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"], cwd: SERVERS }).output();
-    if (!install.success) throw new Error(new TextDecoder().decode(install.stderr));
+    for (let attempt = 1;; attempt++) {
+      const install = await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"], cwd: SERVERS }).output();
+      if (install.success) break;
+      if (attempt === 3) throw new Error(new TextDecoder().decode(install.stderr));
+    }
   }
   let root: string;
   try {
@@ -196,15 +206,17 @@ async function startPostgres(
   const init = ["-D", data, "-U", "postgres", `--pwfile=${home}/password`, "-A", "scram-sha-256"];
   await must(initdb, [...init, "-E", "UTF8", "--locale=C", "--no-sync"], { ...user, cwd: home });
 
-  const port = await freePort();
   const tls: Record<string, string> = major === 18
     ? { ssl: "on", ssl_cert_file: `${home}/server.pem`, ssl_key_file: `${home}/server.key` }
     : {};
   await writeFiles(home, user, { "server.pem": CERTS.serverCert, "server.key": CERTS.serverKey });
-  const lines = Object.entries({ ...SETTINGS, ...tls, ...settings, port: String(port) });
-  await Deno.writeTextFile(`${data}/postgresql.conf`, lines.map(([k, v]) => `${k} = '${v}'\n`).join(""));
   await Deno.writeTextFile(`${data}/pg_hba.conf`, HBA);
-  await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "60", "start"], { ...user, cwd: home });
+  const port = await withFreePort(async (port) => {
+    const lines = Object.entries({ ...SETTINGS, ...tls, ...settings, port: String(port) });
+    await Deno.writeTextFile(`${data}/postgresql.conf`, lines.map(([k, v]) => `${k} = '${v}'\n`).join(""));
+    await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "120", "start"], { ...user, cwd: home });
+    return port;
+  });
 
   const pid = Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
   await endWithUs(pid, home);
@@ -234,9 +246,8 @@ export async function openReplica(primary: PostgresServer): Promise<PostgresServ
     return result.rows[0].labelfile as string;
   });
   const { host, port: primaryPort, password } = primary.connection;
-  const port = await freePort();
   const follow = `host=${host} port=${primaryPort} user=postgres password='${password!.replaceAll("'", "\\'")}'`;
-  const settings = { port, primary_conninfo: follow, max_standby_streaming_delay: 0, wal_receiver_status_interval: 1 };
+  const settings = { primary_conninfo: follow, max_standby_streaming_delay: 0, wal_receiver_status_interval: 1 };
   const lines = Object.entries(settings).map(([k, v]) =>
     `${k} = '${String(v).replaceAll("\\", "\\\\").replaceAll("'", "''")}'\n`
   );
@@ -244,7 +255,11 @@ export async function openReplica(primary: PostgresServer): Promise<PostgresServ
   await writeFiles(data, user, { backup_label: label, "standby.signal": "" });
   await Deno.remove(`${data}/postmaster.pid`);
   const log = `${home}/server.log`;
-  await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "60", "start"], { ...user, cwd: home });
+  const port = await withFreePort(async (port) => {
+    await Deno.writeTextFile(`${data}/postgresql.conf`, `port = ${port}\n`, { append: true });
+    await must(pgCtl, ["-D", data, "-l", log, "-w", "-t", "120", "start"], { ...user, cwd: home });
+    return port;
+  });
   const pid = Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
   await endWithUs(pid, home);
   return { major: primary.major, port, connection: { ...primary.connection, port }, log, pid };
@@ -276,7 +291,7 @@ async function writeFiles(
 export async function endWithUs(pid: number, home: string): Promise<void> {
   const wait = `while kill -0 ${Deno.pid} 2>/dev/null && kill -0 ${pid} 2>/dev/null; do sleep 1; done`;
   const end = `kill -INT ${pid} 2>/dev/null; while kill -0 ${pid} 2>/dev/null; do sleep 0.2; done; rm -rf '${home}'`;
-  await must("sh", ["-c", `(${wait}; ${end}) >/dev/null 2>&1 </dev/null &`], { stdout: "null", stderr: "null" });
+  await startWatcher(`${wait}; ${end}`);
 }
 
 /** Runs a command to its end; a failure is an error. */
@@ -288,19 +303,4 @@ export async function must(command: string, args: string[], options: Deno.Comman
 
 async function isDirectory(path: string): Promise<boolean> {
   return await Deno.stat(path).then((s) => s.isDirectory, () => false);
-}
-
-function tempRoot(): string {
-  return (Deno.env.get("TMPDIR") ?? "/tmp").replace(/\/$/, "");
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }
