@@ -47,7 +47,7 @@ export async function notifyOfRuns(
   summaries: readonly RunSummary[],
   { config, notes, applyContext }: Aftermath,
 ): Promise<void> {
-  const { buildRunReport, triggersOf } = await import("../report/mod.ts");
+  const { buildRunReport, chunksText, triggersOf } = await import("../report/mod.ts");
   const notices = summaries.map((summary): Notice => {
     const options = { version: VERSION, hide: config.hide, applyContext };
     const report = buildRunReport(summary, notes.of(summary.export_name), options);
@@ -57,6 +57,7 @@ export async function notifyOfRuns(
       exportName: summary.export_name,
       status: summary.status,
       rows: summary.rows,
+      chunks: chunksText(summary),
       durationMs: summary.duration_ms,
       schemaChanged: summary.schema_changed,
       error: report.error,
@@ -83,7 +84,7 @@ export async function notifyOfFailure(
   };
   const exportName = exports.map(({ name }) => name).join(", ");
   const details = { rivet_version: VERSION, run_id: null, export_name: exportName, status: "failed", error };
-  const nothing = { runId: null, rows: 0, durationMs: 0, schemaChanged: false } as const;
+  const nothing = { runId: null, rows: 0, chunks: null, durationMs: 0, schemaChanged: false } as const;
   await send(context, config, [{ ...nothing, triggers: ["failure"], exportName, status: "failed", error, details }]);
 }
 

@@ -2,7 +2,7 @@
 
 import type { AggregateSummary, RunSummary } from "./event.ts";
 import { sanitizeTerminal } from "../redact.ts";
-import { cut, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
+import { chunksText, cut, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
 
 const WIDTH = 60;
 
@@ -25,6 +25,7 @@ function cardRows(s: RunSummary): [string, string][] {
     ["strategy", s.strategy === s.mode && s.run_id === null ? null : s.strategy],
     ["tuning", `profile=${s.tuning_profile}, batch_size=${s.batch_size}`],
     ["consistency", s.consistency],
+    ["committed", committedText(s)],
     ["rows", formatCount(s.rows)],
     ["files", formatCount(s.files)],
     ["output", s.files > 0 ? s.output : null],
@@ -61,6 +62,11 @@ function cardRows(s: RunSummary): [string, string][] {
   return rows.filter((row): row is [string, string] => row[1] !== null);
 }
 
+function committedText(s: RunSummary): string | null {
+  const chunks = chunksText(s);
+  return chunks === null ? null : `${chunks} chunks`;
+}
+
 function rate(s: RunSummary): string {
   return s.rows > 0 && s.duration_ms > 0 ? ` (${formatCount((s.rows / s.duration_ms) * 1000)} rows/s)` : "";
 }
@@ -90,6 +96,11 @@ export function formatAggregate(aggregate: AggregateSummary, columns = Infinity)
   for (const s of aggregate.per_export) {
     if (s.error === null) continue;
     lines.push("", `  ${s.export_name}: [${s.error.code}] ${s.error.error}`);
+    const committed = committedText(s);
+    if (committed !== null) {
+      const sizes = `${formatCount(s.rows)} rows · ${formatCount(s.files)} files · ${formatBytes(s.bytes)}`;
+      lines.push(`    committed: ${committed} · ${sizes}`);
+    }
     if (s.error.where !== null) lines.push(`    where: ${s.error.where}`);
     if (s.error.cure !== "") lines.push(`    cure: ${s.error.cure}`);
     if (s.resume_command !== null) lines.push(`    resume: ${s.resume_command}`);

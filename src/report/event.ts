@@ -115,7 +115,10 @@ export interface RunSummary {
   readonly tuning_profile: string;
   readonly batch_size: number;
   readonly slices: number;
+  /** Of them, those whose files are committed. */
+  readonly slices_done: number;
   readonly lanes: number;
+  /** Of a run that did not end, these three are what is committed so far. */
   readonly rows: number;
   readonly files: number;
   readonly bytes: number;

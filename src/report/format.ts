@@ -34,6 +34,17 @@ export function resumedText(status: string): string {
   return status === "success" ? "yes, an interrupted run was finished" : "yes, an interrupted run was continued";
 }
 
+/** What is committed of a run that did not end: `2 of 5`; null of one that did, or has none. */
+export function chunksText(run: {
+  readonly status: string;
+  readonly slices: number;
+  readonly slices_done: number;
+}): string | null {
+  const isOpen = run.status === "failed" || run.status === "interrupted";
+  if (!isOpen || run.slices_done >= run.slices) return null;
+  return `${formatCount(run.slices_done)} of ${formatCount(run.slices)}`;
+}
+
 /** A text cut to `width` columns, the last one an ellipsis. */
 export function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;

@@ -25,6 +25,8 @@ export interface Notice {
   readonly exportName: string;
   readonly status: RunSummary["status"];
   readonly rows: number;
+  /** `2 of 5`: what is committed of a run that did not end. */
+  readonly chunks: string | null;
   readonly durationMs: number;
   readonly schemaChanged: boolean;
   readonly error: SummaryError | null;
@@ -117,9 +119,15 @@ async function post(target: string, message: object, timeoutMs: number): Promise
 const ERROR_LENGTH_MAX = 1500;
 
 function toSlackMessage(notice: Notice): object {
-  const { runId, exportName, status, rows, durationMs, schemaChanged, error } = notice;
+  const { runId, exportName, status, rows, chunks, durationMs, schemaChanged, error } = notice;
   const title = `Rivet: ${runId ?? exportName}`;
-  const facts = [exportName, status, `${formatCount(rows)} rows`, formatDuration(durationMs)].join(" | ");
+  const facts = [
+    exportName,
+    status,
+    ...(chunks === null ? [] : [`${chunks} chunks`]),
+    `${formatCount(rows)} rows`,
+    formatDuration(durationMs),
+  ].join(" | ");
   const lines = [
     facts,
     ...(error === null ? [] : [`[${error.code}] ${cut(redact(error.error), ERROR_LENGTH_MAX)}`]),

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { redact, sanitizeTerminal } from "../redact.ts";
 import type { EventSink, RunSummary, SummaryError } from "./event.ts";
-import { formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
+import { chunksText, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
 
 /** What happened on the way and stands in no summary. */
 export interface RunNotes {
@@ -39,6 +39,8 @@ export interface RunReport {
   readonly tuning_profile: string;
   readonly batch_size: number;
   readonly chunks: number;
+  /** Committed ones; of a run that did not end, rows, files and bytes written are theirs. */
+  readonly chunks_done: number;
   readonly lanes: number;
   readonly total_rows: number;
   readonly files_produced: number;
@@ -128,6 +130,7 @@ export function buildRunReport(summary: RunSummary, notes: RunNotes, options: Re
     tuning_profile: s.tuning_profile,
     batch_size: s.batch_size,
     chunks: s.slices,
+    chunks_done: s.slices_done,
     lanes: s.lanes,
     total_rows: s.rows,
     files_produced: s.files,
@@ -186,6 +189,7 @@ export function formatRunReport(r: RunReport): string {
       row("applied from", r.apply_context === undefined ? null : JSON.stringify(r.apply_context)),
     ]],
     ["Throughput", [
+      row("chunks committed", chunksText({ ...r, slices: r.chunks, slices_done: r.chunks_done })),
       row("rows", formatCount(r.total_rows)),
       row("files", formatCount(r.files_produced)),
       row("bytes read", formatBytes(r.bytes_read)),

@@ -62,6 +62,7 @@ export class RunRecorder {
       resumed: run.resumed,
       output: run.destination.uri,
       slices: run.slices.length,
+      slices_done: run.kept?.slices ?? 0,
       lanes: task.lanes,
       cursor_low: task.window?.low ?? null,
       cursor_high: task.window?.high ?? null,
@@ -137,6 +138,7 @@ export class RunRecorder {
 
   sliceCompleted(slice: Slice, result: SliceResult): void {
     this.#committed++;
+    this.#summary.slices_done++;
     const bytesWritten = result.parts.reduce((sum, part) => sum + part.observations.bytes, 0);
     this.#summary.bytes_read += result.report.bytesRead;
     this.#summary.longest_statement_ms = Math.max(
@@ -271,6 +273,7 @@ export class RunRecorder {
     const error = this.#error;
     if (run === null || error === null) return;
     const isStream = run.task.export.destination.kind === "stdout";
+    if (!this.#refused) await this.#countCommitted(run);
     // Whoever took the run over finishes it.
     if (error.code === "RIVET_STATE_LEASE_LOST") return;
     // Where nothing was committed there is nothing to continue: the next run may be another one.
@@ -289,6 +292,17 @@ export class RunRecorder {
     } catch (cause) {
       // The run's own error is what the reader must see; the intent stays and the next run finds it.
       this.warn("state", `the end of the run could not be recorded: ${(cause as Error).message}`);
+    }
+  }
+
+  /** What a run that did not end left, for the next one to go on from. */
+  async #countCommitted(run: Run): Promise<void> {
+    const s = this.#summary;
+    try {
+      const { slices, ...totals } = await run.state.committed(run.runId);
+      Object.assign(s, totals, { slices_done: slices });
+    } catch (cause) {
+      this.warn("state", `what the run committed could not be counted: ${(cause as Error).message}`);
     }
   }
 

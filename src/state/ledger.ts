@@ -4,7 +4,7 @@ import { RivetError } from "../errors.ts";
 import { count, type Db, first, marks, type Row, type Sql, type SqlValue, text } from "./db.ts";
 import { assertRunning } from "./lease.ts";
 import { addRunningTotals, type Totals } from "./metrics.ts";
-import type { FileRow, Lease, SliceCommit, StoredPart } from "./state.ts";
+import type { Committed, FileRow, Lease, SliceCommit, StoredPart } from "./state.ts";
 
 const PARTS_PER_PAGE = 20_000;
 
@@ -115,6 +115,12 @@ export async function countedTotals(sql: Sql, runId: string, index?: number): Pr
     index === undefined ? [runId] : [runId, index],
   );
   return { files: count(row, "files"), rows: count(row, "row_total"), bytes: count(row, "byte_total") };
+}
+
+export async function readCommitted(sql: Sql, runId: string): Promise<Committed> {
+  const done = "SELECT count(*) AS slices FROM chunk_task WHERE run_id = ? AND status = 'completed'";
+  const slices = count(await first(sql, done, [runId]), "slices");
+  return { slices, ...await countedTotals(sql, runId) };
 }
 
 export async function listFiles(sql: Sql, filter: { exportName?: string; limit: number }): Promise<FileRow[]> {

@@ -109,6 +109,14 @@ export interface StoredPart {
   readonly createdAt: string;
 }
 
+/** What a run has committed so far. */
+export interface Committed {
+  readonly slices: number;
+  readonly rows: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
 export interface SliceCommit {
   readonly index: number;
   readonly attempt: number;
@@ -221,6 +229,8 @@ export interface State extends AsyncDisposable {
   setConsistency(runId: string, level: RunIntent["consistency"], lease: Lease): Promise<void>;
   slices(runId: string): Promise<StoredSlice[]>;
   parts(runId: string): Promise<StoredPart[]>;
+  /** What the parts of a run come to, without reading them one by one. */
+  committed(runId: string): Promise<Committed>;
   /** The lowest pending slice, or a failed one with attempts left, now running; null when there is none. Safe between processes. */
   claimSlice(runId: string, lease: Lease): Promise<StoredSlice | null>;
   /** Ledger rows and slice done together, only while the lease is held: RIVET_STATE_LEASE_LOST otherwise. Replaces an earlier commit of the slice. */

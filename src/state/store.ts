@@ -3,7 +3,7 @@
 import type { Db } from "./db.ts";
 import { listJournals, readJournal, recordEvent } from "./journal.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.ts";
-import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts } from "./ledger.ts";
+import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts, readCommitted } from "./ledger.ts";
 import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
 import * as progress from "./progress.ts";
 import { commitRepair } from "./repairs.ts";
@@ -36,6 +36,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     setConsistency: (runId, level, lease) => runs.setConsistency(db, runId, level, lease),
     slices: (runId) => slices.listSlices(db, runId),
     parts: (runId) => listParts(db, runId),
+    committed: (runId) => readCommitted(db, runId),
     claimSlice: (runId, lease) => slices.claimSlice(db, now(), runId, lease),
     commitSlice: (runId, commit, format, lease) => commitSlice(db, now(), runId, commit, format, lease),
     failSlice: (runId, index, error, final, lease) => slices.failSlice(db, now(), runId, index, error, final, lease),

@@ -8,6 +8,7 @@ const FAILED: Notice = {
   runId: "orders_1",
   exportName: "orders",
   status: "failed",
+  chunks: null,
   rows: 1234,
   durationMs: 4200,
   schemaChanged: true,

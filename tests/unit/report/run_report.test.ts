@@ -30,6 +30,7 @@ const SUMMARY: RunSummary = {
   tuning_profile: "balanced",
   batch_size: 1000,
   slices: 3,
+  slices_done: 2,
   lanes: 2,
   rows: 1234,
   files: 2,
