@@ -11,6 +11,7 @@ import {
   type CommandContext,
   orStopped,
   PARAM_OPTION,
+  placeOf,
   readConfigFile,
   readConfigState,
   selectExports,
@@ -75,7 +76,10 @@ async function checkCommand(context: CommandContext, flags: CheckFlags): Promise
   if (failures.length > 0) throw representative(failures);
   if (flags.json) return;
   context.terminal.out(LEGEND);
-  context.terminal.out(`\nNext: rivet doctor -c ${flags.config}, then rivet run -c ${flags.config} --validate\n`);
+  const { commandLine } = await import("../config/mod.ts");
+  const more = { exportName: flags.export };
+  const run = commandLine("run", placeOf(flags), { ...more, flags: "--validate" });
+  context.terminal.out(`\nNext: ${commandLine("doctor", placeOf(flags), more)}, then ${run}\n`);
 }
 
 /** In the order of the config, on several connections where there are many exports. */

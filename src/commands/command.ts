@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
-import type { Config, Export } from "../config/mod.ts";
+import type { CommandPlace, Config, Export } from "../config/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ProgressStyle, Watcher } from "../report/mod.ts";
 import type { LateState, State } from "../state/mod.ts";
@@ -53,6 +53,11 @@ export const PARAM_OPTION = [
   collectParams,
   {} as Record<string, string>,
 ] as const;
+
+/** The config as it was named, and the parameters that were given: what a command line to type next has to repeat. */
+export function placeOf(flags: { readonly config: string; readonly param: Record<string, string> }): CommandPlace {
+  return { path: flags.config, parameters: Object.keys(flags.param).sort() };
+}
 
 /** For every command that reads rows. */
 export function progressOption() {

@@ -4,7 +4,15 @@ import { RivetError, toRivetError } from "../errors.ts";
 import type { Config } from "../config/mod.ts";
 import type { PreflightCheck } from "../plan/mod.ts";
 import { redact, sanitizeTerminal } from "../redact.ts";
-import { type AddCommand, type CommandContext, orStopped, PARAM_OPTION, selectExports, toJson } from "./command.ts";
+import {
+  type AddCommand,
+  type CommandContext,
+  orStopped,
+  PARAM_OPTION,
+  placeOf,
+  selectExports,
+  toJson,
+} from "./command.ts";
 
 interface DoctorFlags {
   config: string;
@@ -56,7 +64,10 @@ async function doctorCommand(context: CommandContext, flags: DoctorFlags): Promi
     );
   }
   if (failed.length > 0) throw summarize(failed);
-  if (!flags.json) context.terminal.out(`\nAll is well. Next: rivet run -c ${flags.config} --validate\n`);
+  if (flags.json) return;
+  const { commandLine } = await import("../config/mod.ts");
+  const next = commandLine("run", placeOf(flags), { exportName: flags.export, flags: "--validate" });
+  context.terminal.out(`\nAll is well. Next: ${next}\n`);
 }
 
 async function* examine(context: CommandContext, flags: DoctorFlags): AsyncGenerator<PreflightCheck> {

@@ -194,9 +194,9 @@ async function plannedExport(
 
 async function writePlan(context: CommandContext, plan: PlanArtifact, path: string): Promise<void> {
   const { formatArtifact } = await import("../plan/mod.ts");
-  const { replaceFile } = await import("./file.ts");
+  const [{ replaceFile }, { applyLine }] = await Promise.all([import("./file.ts"), import("../config/mod.ts")]);
   await replaceFile(path, formatArtifact(plan));
-  context.terminal.err(`The plan is written to ${path}; run it with \`rivet apply ${path}\`\n`);
+  context.terminal.err(`The plan is written to ${path}; run it with \`${applyLine(path, plan.parameters)}\`\n`);
 }
 
 async function printPlan(context: CommandContext, plan: PlanArtifact): Promise<void> {

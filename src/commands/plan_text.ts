@@ -1,6 +1,7 @@
 // A plan as people read it: one export in full, several as a table in the order to run them. Pure; chunks are summed up, never listed to the end.
 
 import { formatBytes, formatCount } from "../report/mod.ts";
+import { applyLine, commandLine } from "../config/mod.ts";
 import type { PlanArtifact, PlannedExport } from "../plan/mod.ts";
 import { formatTable } from "./command.ts";
 
@@ -165,8 +166,8 @@ function summed(names: readonly string[]): string {
   return names.slice(0, NAMES_SHOWN_MAX).join(", ") + (more > 0 ? ` and ${formatCount(more)} more` : "");
 }
 
-function nextSteps(plan: PlanArtifact, { config, written }: PlanTextOptions): string {
-  const params = plan.parameters.map((name) => ` -p ${name}=…`).join("");
-  if (written !== null) return `Next: rivet apply ${written}${params}\n`;
-  return `Next: rivet plan -c ${config} -o plan.json, then rivet apply plan.json${params}\n`;
+function nextSteps({ parameters }: PlanArtifact, { config, written }: PlanTextOptions): string {
+  if (written !== null) return `Next: ${applyLine(written, parameters)}\n`;
+  const plan = commandLine("plan", { path: config, parameters }, { flags: "-o plan.json" });
+  return `Next: ${plan}, then ${applyLine("plan.json", parameters)}\n`;
 }

@@ -110,10 +110,12 @@ export async function buildReconcileContext(
   events: RunContext["events"],
 ) {
   if (!await late.exists()) {
+    const { commandLine } = await import("../config/mod.ts");
     throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "There is no state beside the config", {
       where: config.path,
-      cure:
-        `Run the export with \`rivet run -c ${config.path}\`; if it ran elsewhere, point RIVET_STATE_URL to that state`,
+      cure: `Run the export with \`${
+        commandLine("run", config)
+      }\`; if it ran elsewhere, point RIVET_STATE_URL to that state`,
     });
   }
   const { compareSliceKeys, rereadSlices } = await import("../run/mod.ts");

@@ -8,6 +8,7 @@ import {
   type CommandContext,
   PARAM_OPTION,
   parseDay,
+  placeOf,
   readConfigFile,
   selectExports,
   toJson,
@@ -111,6 +112,6 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
   const text = asJson ? toJson(verify.toValidateJson(report)) : verify.formatValidateReport(report);
   if (flags.output === undefined) context.terminal.out(text);
   else await (await import("./file.ts")).writeTextFile(flags.output, text);
-  const failure = verify.validateFailure(report, flags.config);
+  const failure = verify.validateFailure(report, placeOf(flags));
   if (failure !== null) throw failure;
 }

@@ -15,6 +15,7 @@ export type {
   Tuning,
   WebhookConfig,
 } from "./resolved.ts";
+export { applyLine, commandLine, type CommandPlace } from "./command_line.ts";
 export { readConfig, type ReadConfigOptions, readConfigText, readSealedConfig } from "./parse.ts";
 export type { SealedConfig } from "./seal.ts";
 export { annotateWaves, type WaveNote } from "./annotate.ts";

@@ -1,7 +1,7 @@
 // From an export to its task: columns, bounds, slices, window. Reads catalogs and bounds, never rows, and writes nothing.
 
 import { RivetError } from "../errors.ts";
-import type { Config, Export, IncrementalConfig } from "../config/mod.ts";
+import type { CommandPlace, Config, Export, IncrementalConfig } from "../config/mod.ts";
 import { type ResolvedDestination, resolveDestination, writtenDestination } from "../destination/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import {
@@ -111,13 +111,13 @@ export async function buildTask(
   const destination = resolvePlace(unit, date, context.runtime);
   const definition = buildDefinition(entry, unit.name, columns, destinationWritten);
   if (unit.sealed !== undefined) checkSettings(unit.sealed, definition, where);
-  if (progress.run !== null) checkSamePlan(progress.run, definition, config.path, progress.purpose ?? "resume");
+  if (progress.run !== null) checkSamePlan(progress.run, definition, config, progress.purpose ?? "resume");
 
   const keyContext: KeyContext = { source, query, shape: { columns }, filters: unit.filters, where };
   const planned = stored !== null
     ? toPlanned(stored)
     : unit.sealed !== undefined && progress.asPlanned === true
-    ? fromSealed(unit, unit.sealed, keyContext, progress.cursor, config.path)
+    ? fromSealed(unit, unit.sealed, keyContext, progress.cursor, config)
     : await planSlices(context, unit, keyContext, facts, progress, before, destinationWritten);
   const lanes = lanesFor(source, entry, countSlices(planned.layout));
   let slices: Slice[] | null = null;
@@ -168,7 +168,7 @@ function fromSealed(
   sealed: SealedTask,
   keyContext: KeyContext,
   previous: CursorState | null,
-  configPath: string,
+  config: CommandPlace,
 ): Planned {
   const { strategy, strategyLabel: label, layout, filters } = sealed;
   checkKeys(sealed, keyContext.shape.columns, keyContext.where);
@@ -176,7 +176,7 @@ function fromSealed(
   if (sealed.window === null || entry.incremental === null) return { ...fixed, window: null };
   const cursor = findCursor(keyContext, entry.incremental);
   const definition = buildCursorDefinition(entry, cursor, writtenDestination(entry.destination));
-  checkCursor(previous, definition, name, configPath);
+  checkCursor(previous, definition, name, config);
   return { ...fixed, window: { ...sealed.window, definition, previous } };
 }
 
@@ -227,7 +227,7 @@ async function planSlices(
       if (entry.incremental === null) throw missing("incremental", keyContext);
       const cursor = findCursor(keyContext, entry.incremental);
       const definition = buildCursorDefinition(entry, cursor, destinationWritten);
-      checkCursor(progress.cursor, definition, unit.name, context.config.path);
+      checkCursor(progress.cursor, definition, unit.name, context.config);
       const window = await buildWindow({
         context: keyContext,
         config: entry.incremental,

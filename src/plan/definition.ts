@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { RivetError } from "../errors.ts";
-import type { Export } from "../config/mod.ts";
+import { commandLine, type CommandPlace, type Export } from "../config/mod.ts";
 import { writtenDestination } from "../destination/mod.ts";
 import type { KeyColumn, Query, Source, SourceColumn } from "../source/mod.ts";
 import type { CursorDefinition, CursorState, StoredRun } from "../state/mod.ts";
@@ -88,12 +88,13 @@ export function checkCursor(
   stored: CursorState | null,
   wanted: CursorDefinition,
   exportName: string,
-  config: string,
+  config: CommandPlace,
 ): void {
   if (stored === null) return;
   const was = stored.definition;
-  const remedies = `Run \`rivet state accept -c ${config} -e ${exportName}\` to keep the cursor '${stored.value}', ` +
-    `or \`rivet state reset -c ${config} -e ${exportName}\` to start over`;
+  const remedies =
+    `Run \`${commandLine("state accept", config, { exportName })}\` to keep the cursor '${stored.value}', ` +
+    `or \`${commandLine("state reset", config, { exportName })}\` to start over`;
   const refuse = (code: "OWNER" | "STREAM" | "DESTINATION", what: string, before: string, now: string) => {
     throw new RivetError(
       `RIVET_STATE_CURSOR_${code}_MISMATCH`,
@@ -138,19 +139,20 @@ const UNASKED: Record<Purpose, readonly string[]> = {
 export function checkSamePlan(
   run: StoredRun,
   definition: Readonly<Record<string, string>>,
-  config: string,
+  config: CommandPlace,
   purpose: Purpose,
 ): void {
   const edited = Object.keys({ ...run.definition, ...definition })
     .filter((key) => !UNASKED[purpose].includes(key) && (run.definition[key] ?? "") !== (definition[key] ?? ""));
   if (edited.length === 0) return;
+  const { exportName } = run.key;
   if (purpose !== "resume") {
     throw new RivetError(
       "RIVET_STATE_CHUNK_PLAN_CHANGED",
       `Run '${run.runId}' was made with other settings: ${edited.join(", ")} changed since`,
       {
         where: `export '${run.key.exportName}'`,
-        cure: `Undo the edit, or run the export again with \`rivet run -c ${config} -e ${run.key.exportName}\``,
+        cure: `Undo the edit, or run the export again with \`${commandLine("run", config, { exportName })}\``,
       },
     );
   }
@@ -160,8 +162,9 @@ export function checkSamePlan(
     `Run '${run.runId}' was interrupted, and ${edited.join(", ")} changed since`,
     {
       where: `export '${run.key.exportName}'`,
-      cure:
-        `Undo the edit and run again to finish it, or give it up with \`rivet state reset-chunks -c ${config} -e ${run.key.exportName}\``,
+      cure: `Undo the edit and run again to finish it, or give it up with \`${
+        commandLine("state reset-chunks", config, { exportName })
+      }\``,
     },
   );
 }
@@ -175,14 +178,16 @@ export function boundsFingerprint(slices: readonly Pick<Slice, "index" | "id" | 
 }
 
 /** Refuses chunks whose bounds are not those that were planned. */
-export function checkBounds(run: StoredRun, slices: readonly Slice[], expected: string): void {
+export function checkBounds(run: StoredRun, slices: readonly Slice[], expected: string, config: CommandPlace): void {
   if (boundsFingerprint(slices) === expected) return;
   throw new RivetError(
     "RIVET_STATE_CHUNK_WINDOWS_BROKEN",
     `The stored chunks of run '${run.runId}' are not those it was planned with`,
     {
       where: `export '${run.key.exportName}'`,
-      cure: `Give the run up with \`rivet state reset-chunks -e ${run.key.exportName}\`, then run again`,
+      cure: `Give the run up with \`${
+        commandLine("state reset-chunks", config, { exportName: run.key.exportName })
+      }\`, then run again`,
     },
   );
 }

@@ -1,6 +1,7 @@
 // What a plan artifact fixes for one task, and how the engine takes it up again: nothing here asks the source where to cut.
 
 import { RivetError } from "../errors.ts";
+import { commandLine, type CommandPlace } from "../config/mod.ts";
 import type { KeyColumn, Predicate, SourceColumn } from "../source/mod.ts";
 import type { CursorState, StoredRun } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
@@ -69,7 +70,7 @@ export interface AdmissionInput {
   readonly sealed: SealedTask;
   /** `export 'orders'`, for errors. */
   readonly where: string;
-  readonly configPath: string;
+  readonly config: CommandPlace;
   /** The export as the config names it. */
   readonly exportName: string;
   readonly nowMs: number;
@@ -81,13 +82,13 @@ export interface AdmissionInput {
 
 /** Decides what applying a task does now. An interrupted run of the same plan is finished whatever its age. */
 export function admit(input: AdmissionInput): Admission {
-  const { sealed, where, configPath, exportName, nowMs, open, completed, cursor } = input;
+  const { sealed, where, config, exportName, nowMs, open, completed, cursor } = input;
   if (open !== null) {
     if (planIdOf(open) === sealed.planId) return { kind: "as_planned" };
     throw new RivetError("RIVET_STATE_CHUNK_RUN_UNFINISHED", `Run '${open.runId}' was interrupted before this plan`, {
       where,
-      cure: `Finish it with \`rivet run -c ${configPath} -e ${exportName}\`, or give it up with ` +
-        `\`rivet state reset-chunks -c ${configPath} -e ${exportName}\`; then apply the plan again`,
+      cure: `Finish it with \`${commandLine("run", config, { exportName })}\`, or give it up with ` +
+        `\`${commandLine("state reset-chunks", config, { exportName })}\`; then apply the plan again`,
     });
   }
   if (sealed.window === null) {

@@ -1,6 +1,7 @@
 // Whether a unit runs at all: what a plan artifact says about it, and what `--resume` leaves out. Asked under the lease.
 
 import { RivetError } from "../errors.ts";
+import { commandLine, type CommandPlace } from "../config/mod.ts";
 import { type Destination, readOwnManifest } from "../destination/mod.ts";
 import { MANIFEST_KEY, SUCCESS_KEY } from "../manifest.ts";
 import { type Admission, admit, type Unit } from "../plan/mod.ts";
@@ -27,7 +28,7 @@ export async function admitUnit(
   return admit({
     sealed: unit.sealed,
     where,
-    configPath: context.config.path,
+    config: context.config,
     exportName: unit.entry.name,
     nowMs: context.runtime.now(),
     open,
@@ -49,7 +50,7 @@ export async function checkCursorPlace(
   cursor: CursorState | null,
   unit: Unit,
   destination: Destination,
-  configPath: string,
+  config: CommandPlace,
 ): Promise<void> {
   if (cursor === null || unit.entry.mode !== "incremental") return;
   const manifest = await readOwnManifest(destination, MANIFEST_KEY);
@@ -61,8 +62,9 @@ export async function checkCursorPlace(
     `The stored cursor is '${cursor.value}', the files at the destination go up to '${high}'`,
     {
       where: `export '${unit.name}', ${destination.uri}`,
-      cure:
-        `Restore the state or the destination that belongs to the other, or start over with \`rivet state reset -c ${configPath} -e ${unit.entry.name}\``,
+      cure: `Restore the state or the destination that belongs to the other, or start over with \`${
+        commandLine("state reset", config, { exportName: unit.entry.name })
+      }\``,
     },
   );
 }

@@ -76,7 +76,7 @@ async function beginRun(
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, key, destination);
     await removeStrays(state, key, destination);
-    await checkCursorPlace(progress.cursor, unit, destination, context.config.path);
+    await checkCursorPlace(progress.cursor, unit, destination, context.config);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {
       runId,

@@ -2,6 +2,7 @@
 // then marks superseded. Until that manifest stands, readers have the old set whole. Cursor and committed boundary stay (RR4).
 
 import { RivetError } from "../errors.ts";
+import { commandLine } from "../config/mod.ts";
 import { askBeforePicture, boundsFingerprint, buildTask, fromSliceIntent, lanesFor, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import { readMark, type SourceConnection } from "../source/mod.ts";
@@ -169,15 +170,18 @@ async function findTarget(context: RunContext, { unit, runId }: RepairRequest, t
   if (latest === null || latest.runId === runId) return target;
   throw new RivetError("RIVET_CLI_REPORT_INVALID", `Run '${runId}' was replaced by '${latest.runId}'`, {
     where,
-    cure: `Make the report anew: \`rivet reconcile -c ${context.config.path} -e ${unit.entry.name} -o FILE\``,
+    cure: `Make the report anew: \`${
+      commandLine("reconcile", context.config, { exportName: unit.entry.name, flags: "-o FILE" })
+    }\``,
   });
 }
 
 function unfinished(context: RunContext, unit: Unit, open: StoredRun): RivetError {
   return new RivetError("RIVET_STATE_CHUNK_RUN_UNFINISHED", `Run '${open.runId}' is not finished`, {
     where: `export '${unit.name}'`,
-    cure:
-      `Finish it with \`rivet run -c ${context.config.path} -e ${unit.entry.name}\`, then repair what is still wrong`,
+    cure: `Finish it with \`${
+      commandLine("run", context.config, { exportName: unit.entry.name })
+    }\`, then repair what is still wrong`,
   });
 }
 

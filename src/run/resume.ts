@@ -18,7 +18,7 @@ export async function resume(run: Omit<Run, "slices">, stored: StoredRun): Promi
   const lanes = lanesFor(run.picture.source, run.task.export, Math.max(open, 1));
   run.picture.consistency = levelOf(run.picture.source, run.picture.token, lanes);
   const intent = JSON.parse(stored.planJson) as Intent;
-  checkBounds(stored, slices, intent.boundsFingerprint);
+  checkBounds(stored, slices, intent.boundsFingerprint, run.context.config);
   const damaged = await findDamaged(destination, storedSlices, await state.parts(runId));
   warnOfDamage(run.recorder, slices, damaged);
   const kept = new Set(

@@ -1,5 +1,6 @@
 // The summary of an export: as it begins, the command that finishes what it left, and the exit code that it means.
 
+import { applyLine, commandLine } from "../config/mod.ts";
 import type { Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import { type MetricRow, REPAIR_MODE } from "../state/mod.ts";
@@ -62,12 +63,11 @@ export function summaryExitCode(summary: RunSummary): number {
 
 /** The command that finishes an interrupted run. */
 export function resumeCommand(context: RunContext, unit: Unit, mode: string): string {
-  const { path, parameters } = context.config;
-  // The names alone: a value may be a secret, and this line is printed and stored.
-  const params = parameters.map((name) => ` -p ${name}=…`).join("");
-  if (mode === REPAIR_MODE) return `rivet repair -c ${path} -e ${unit.entry.name}${params} --execute`;
-  if (unit.sealed !== undefined) return `rivet apply ${unit.sealed.planPath}${params}`;
-  return `rivet run -c ${path} -e ${unit.entry.name}${params}`;
+  const { config } = context;
+  const exportName = unit.entry.name;
+  if (mode === REPAIR_MODE) return commandLine("repair", config, { exportName, flags: "--execute" });
+  if (unit.sealed !== undefined) return applyLine(unit.sealed.planPath, config.parameters);
+  return commandLine("run", config, { exportName });
 }
 
 /** A summary as a row of the metrics. */

@@ -62,7 +62,7 @@ function findPlaces({ url, directory, to }: CopyOptions): [Place, Place] {
   if (to === undefined && url === undefined) {
     throw new RivetError("RIVET_STATE_COPY_TARGET_MISSING", "Nothing says where the state is to be copied to");
   }
-  const target = parsePlace(to ?? url, directory);
+  const target = to === undefined ? parsePlace(url, directory) : parsePlace(to, directory, "--to");
   if (JSON.stringify(toIdentity(source)) !== JSON.stringify(toIdentity(target))) return [source, target];
   throw new RivetError("RIVET_STATE_COPY_TARGET_MISSING", "The state would be copied onto itself", {
     cure: `Name another place with \`--to\`; without \`--to\` '${STATE_FILE}' is copied to RIVET_STATE_URL`,

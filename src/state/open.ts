@@ -24,7 +24,11 @@ export const STATE_FILE = ".rivet_state.db";
 export type Place = { readonly kind: "sqlite"; readonly path: string } | {
   readonly kind: "postgres";
   readonly url: URL;
+  readonly named: PlaceName;
 };
+
+/** What a place was named by: the thing at fault when it cannot be used. */
+export type PlaceName = "RIVET_STATE_URL" | "--to";
 
 export async function openState(options: OpenStateOptions): Promise<State> {
   const now = options.now ?? Date.now;
@@ -41,35 +45,39 @@ export async function openState(options: OpenStateOptions): Promise<State> {
 }
 
 /** Where a URL points; relative paths start at the config's folder. */
-export function parsePlace(url: string | undefined, directory: string): Place {
+export function parsePlace(
+  url: string | undefined,
+  directory: string,
+  named: PlaceName = "RIVET_STATE_URL",
+): Place {
   if (url === undefined) return { kind: "sqlite", path: join(directory, STATE_FILE) };
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
-  if (scheme === "postgres" || scheme === "postgresql") return { kind: "postgres", url: parseUrl(url) };
+  if (scheme === "postgres" || scheme === "postgresql") return { kind: "postgres", url: parseUrl(url, named), named };
   if (scheme === "sqlite") {
     const path = url.slice("sqlite:".length).replace(/^\/\//, "");
     if (path === ":memory:") return { kind: "sqlite", path };
     if (path !== "") return { kind: "sqlite", path: isAbsolute(path) ? path : join(directory, path) };
-    throw unsupported("'RIVET_STATE_URL' names no file after 'sqlite:'");
+    throw unsupported(named, "names no file after 'sqlite:'");
   }
   // An empty variable is a secret that was not set in some CI job, and a misspelt scheme is a misspelt scheme.
-  throw unsupported(
-    scheme === undefined ? "'RIVET_STATE_URL' has no scheme" : `'RIVET_STATE_URL' has the scheme '${scheme}:'`,
-  );
+  throw unsupported(named, scheme === undefined ? "has no scheme" : `has the scheme '${scheme}:'`);
 }
 
-function unsupported(message: string): RivetError {
-  return new RivetError("RIVET_STATE_URL_SCHEME_UNSUPPORTED", message, {
-    where: "RIVET_STATE_URL",
-    cure: "Write postgres://…, postgresql://… or sqlite:<path>, or unset it to use the file beside the config",
+function unsupported(named: PlaceName, fault: string): RivetError {
+  const forms = "Write postgres://…, postgresql://… or sqlite:<path>";
+  return new RivetError("RIVET_STATE_URL_SCHEME_UNSUPPORTED", `'${named}' ${fault}`, {
+    where: named,
+    cure: named === "--to" ? forms : `${forms}, or unset it to use the file beside the config`,
   });
 }
 
-function parseUrl(url: string): URL {
+function parseUrl(url: string, named: PlaceName): URL {
   try {
     return new URL(url);
   } catch {
     throw unsupported(
-      "'RIVET_STATE_URL' is no valid URL; characters such as @ : / ? # in a password are written %40 and so on",
+      named,
+      "is no valid URL; characters such as @ : / ? # in a password are written %40 and so on",
     );
   }
 }
@@ -80,7 +88,7 @@ export async function openDb(place: Place, now: () => number, readOnly = false):
       return await openSqlite({ path: place.path, now, readOnly });
     case "postgres": {
       const { openPostgres } = await import("./postgres.ts");
-      return await openPostgres({ url: place.url, readOnly });
+      return await openPostgres({ url: place.url, named: place.named, readOnly });
     }
     default:
       return place satisfies never;

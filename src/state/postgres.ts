@@ -3,6 +3,7 @@
 import pg from "pg";
 import { RivetError } from "../errors.ts";
 import type { Db, Row, Sql, SqlValue, TransactionOptions } from "./db.ts";
+import type { PlaceName } from "./open.ts";
 import { translate } from "./postgres_error.ts";
 import { describe, parseSettings } from "./postgres_settings.ts";
 
@@ -19,11 +20,13 @@ const lostClients = new WeakSet<pg.ClientBase>();
 
 export interface PostgresOptions {
   readonly url: URL;
+  /** @default "RIVET_STATE_URL" */
+  readonly named?: PlaceName;
   readonly readOnly?: boolean;
 }
 
-export async function openPostgres({ url, readOnly = false }: PostgresOptions): Promise<Db> {
-  const settings = await parseSettings(url);
+export async function openPostgres({ url, named = "RIVET_STATE_URL", readOnly = false }: PostgresOptions): Promise<Db> {
+  const settings = await parseSettings(url, named);
   const pool = new pg.Pool(settings);
   // A connection that breaks while nobody uses it is replaced; whoever uses one gets its error from the query.
   pool.on("error", () => {});

@@ -4,13 +4,14 @@ import { readFile } from "node:fs/promises";
 import type pg from "pg";
 import { RivetError } from "../errors.ts";
 import { rememberSecret } from "../redact.ts";
+import type { PlaceName } from "./open.ts";
 
 const CONNECTIONS_MAX = 4;
 const CONNECT_MS = 10_000;
 
 export type Settings = pg.PoolConfig & { host: string; port: number; database: string; user: string };
 
-export async function parseSettings(url: URL): Promise<Settings> {
+export async function parseSettings(url: URL, named: PlaceName): Promise<Settings> {
   const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname.replace(/^\[|\]$/g, ""));
   const user = decodeURIComponent(url.username) || "postgres";
   const settings = {
@@ -27,14 +28,14 @@ export async function parseSettings(url: URL): Promise<Settings> {
   };
   const { password, database } = settings;
   if (![user, database, host].includes(password)) rememberSecret(password);
-  return { ...settings, ssl: await parseTls(url, settings.host) };
+  return { ...settings, ssl: await parseTls(url, settings.host, named) };
 }
 
 /** As libpq reads `sslmode`, but for the modes that may fall back to plaintext unseen. */
-async function parseTls(url: URL, host: string): Promise<NonNullable<pg.PoolConfig["ssl"]>> {
+async function parseTls(url: URL, host: string, named: PlaceName): Promise<NonNullable<pg.PoolConfig["ssl"]>> {
   const mode = url.searchParams.get("sslmode");
   const rootCert = url.searchParams.get("sslrootcert");
-  const ca = rootCert === null ? {} : { ca: await readRootCert(rootCert) };
+  const ca = rootCert === null ? {} : { ca: await readRootCert(rootCert, named) };
   switch (mode) {
     case "disable":
       return false;
@@ -52,7 +53,7 @@ async function parseTls(url: URL, host: string): Promise<NonNullable<pg.PoolConf
         "RIVET_STATE_URL_TLS_REQUIRED",
         mode === null ? `The state at '${host}' names no 'sslmode'` : `The state at '${host}' has 'sslmode=${mode}'`,
         {
-          where: "RIVET_STATE_URL",
+          where: named,
           cure:
             "Add `?sslmode=verify-full` (or require, verify-ca), or `?sslmode=disable` to send everything in plaintext",
         },
@@ -64,12 +65,12 @@ function isLocal(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("/") || /^127\./.test(host);
 }
 
-async function readRootCert(path: string): Promise<string> {
+async function readRootCert(path: string, named: PlaceName): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
     throw new RivetError("RIVET_STATE_BACKEND_FAILED", `The file '${path}' of 'sslrootcert' cannot be read`, {
-      where: "RIVET_STATE_URL",
+      where: named,
       cure: "Correct the path in `sslrootcert`",
       cause,
     });

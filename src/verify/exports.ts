@@ -1,6 +1,6 @@
 // The exports of a config against what lies at their destinations: finds the prefixes, checks each, gathers what was found.
 
-import type { Config, Export } from "../config/mod.ts";
+import { commandLine, type CommandPlace, type Config, type Export } from "../config/mod.ts";
 import type { Core } from "../core/mod.ts";
 import type { Destination, ResolvedDestination } from "../destination/mod.ts";
 import { type ErrorReport, RivetError, toErrorReport } from "../errors.ts";
@@ -176,8 +176,8 @@ export function validateExitCode(report: ValidateReport): 0 | 1 | 3 {
   return 0;
 }
 
-/** What ends the command when not all is well; null when it is. `configPath` is for the cure. */
-export function validateFailure(report: ValidateReport, configPath: string): RivetError | null {
+/** What ends the command when not all is well; null when it is. `config` is for the cure. */
+export function validateFailure(report: ValidateReport, config: CommandPlace): RivetError | null {
   const code = validateExitCode(report);
   if (code === 0) return null;
   const severity = code === 3 ? "wrong" : "unverified";
@@ -197,7 +197,11 @@ export function validateFailure(report: ValidateReport, configPath: string): Riv
     {
       where: `export '${first.exportName}', ${first.uri}`,
       ...(code === 3
-        ? { cure: `Run \`rivet repair -c ${configPath} -e ${first.entryName} --execute\`, or the export again` }
+        ? {
+          cure: `Run \`${
+            commandLine("repair", config, { exportName: first.entryName, flags: "--execute" })
+          }\`, or the export again`,
+        }
         : {}),
     },
   );

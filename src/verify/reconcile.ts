@@ -125,7 +125,8 @@ async function checkTarget(context: ReconcileContext, target: Target, reading: R
     const planned = await buildTask(planContext, unit, key, { cursor: null, run, purpose }, before);
     const stored = await context.state.slices(run.runId);
     const slices = stored.map(fromSliceIntent);
-    checkBounds(run, slices, (JSON.parse(run.planJson) as { boundsFingerprint: string }).boundsFingerprint);
+    const { boundsFingerprint } = JSON.parse(run.planJson) as { boundsFingerprint: string };
+    checkBounds(run, slices, boundsFingerprint, context.config);
     const task = { ...planned, lanes: lanesFor(source, unit.entry, slices.length) };
     const input = { task, connection: reading.connection, source, token };
     const check = new SliceChecks(context, run, input, stored, slices, before.facts);

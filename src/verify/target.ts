@@ -1,7 +1,7 @@
 // Which finished runs a check is about: the newest whole one of an export, or of each of its partitions.
 
 import { RivetError } from "../errors.ts";
-import type { Config, Export } from "../config/mod.ts";
+import { commandLine, type Config, type Export } from "../config/mod.ts";
 import { expandUnits, NULL_PARTITION, type StoredPlan, type Unit, unitName } from "../plan/mod.ts";
 import type { Source } from "../source/mod.ts";
 import { REPAIR_MODE, type State, type StoredRun } from "../state/mod.ts";
@@ -36,8 +36,9 @@ export async function findTargets(
   if (targets.some(({ run }) => run !== null)) return targets;
   throw new RivetError("RIVET_STATE_CHUNK_RUN_MISSING", "The state has no finished run of this export", {
     where: `export '${entry.name}', ${context.state.location}`,
-    cure:
-      `Run it with \`rivet run -c ${context.config.path} -e ${entry.name}\`; if it ran elsewhere, point RIVET_STATE_URL to that state`,
+    cure: `Run it with \`${
+      commandLine("run", context.config, { exportName: entry.name })
+    }\`; if it ran elsewhere, point RIVET_STATE_URL to that state`,
   });
 }
 

@@ -81,25 +81,25 @@ Deno.test("a run that stops after some chunks says everywhere what they come to"
     const [summary] = JSON.parse(stdout).per_export;
     const { bytes } = summary;
     assert.ok(bytes > 0, stdout);
-    assert.deepEqual([summary.slices, summary.slices_done, summary.rows, summary.files], [4, 2, 20, 2], stderr);
-    assert.match(stderr, /committed: +2 of 4 chunks\n +rows: +20\n +files: +2\n/);
+    assert.deepEqual([summary.slices, summary.slices_done, summary.rows, summary.files], [5, 2, 20, 2], stderr);
+    assert.match(stderr, /committed: +2 of 5 chunks\n +rows: +20\n +files: +2\n/);
     const metrics = await runCli(["metrics", "-c", "rivet.yaml", "--json"], { cwd: folder });
     const [metric] = JSON.parse(metrics.stdout);
     assert.deepEqual(
       [metric.total_rows, metric.files_produced, metric.files_committed, metric.bytes_written],
       [20, 2, 2, bytes],
     );
-    assert.deepEqual([metric.chunks, metric.chunks_done], [4, 2]);
+    assert.deepEqual([metric.chunks, metric.chunks_done], [5, 2]);
     const at = join(folder, ".rivet/runs", summary.run_id);
     const report = JSON.parse(await Deno.readTextFile(join(at, "summary.json")));
     assert.deepEqual([report.total_rows, report.files_produced, report.bytes_written], [20, 2, bytes]);
-    assert.deepEqual([report.chunks, report.chunks_done], [4, 2]);
-    assert.match(await Deno.readTextFile(join(at, "summary.md")), /- chunks committed: 2 of 4\n- rows: 20\n/);
+    assert.deepEqual([report.chunks, report.chunks_done], [5, 2]);
+    assert.match(await Deno.readTextFile(join(at, "summary.md")), /- chunks committed: 2 of 5\n- rows: 20\n/);
     assert.deepEqual(receiver.received.map(({ body }) => [body.total_rows, body.chunks_done]), [[20, 2]]);
     shop.exec("UPDATE t SET n = 25 WHERE id = 25");
     const again = await runCli(["run", "-c", "rivet.yaml", "--json"], { cwd: folder });
     const [whole] = JSON.parse(again.stdout).per_export;
-    assert.deepEqual([whole.slices, whole.slices_done, whole.rows], [4, 4, 40], again.stderr);
+    assert.deepEqual([whole.slices, whole.slices_done, whole.rows], [5, 5, 40], again.stderr);
     assert.doesNotMatch(again.stderr, /committed:/);
   }, [chunked]);
 });

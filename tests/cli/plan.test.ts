@@ -26,7 +26,10 @@ Deno.test("plan shows exports in the order of their waves, and leaves the folder
   assert.match(stdout, /orders +chunked: chunked\(id, size=100\) +11 +~?1,000 +snapshot +1/);
   assert.match(stdout, /fresh +incremental: incremental\(at\)/);
   assert.match(stdout, /orders: read \S+out\/orders\/\{date\}, \S+; write \S+out\/orders\/\{date\}/);
-  assert.match(stdout, /Next: rivet plan -c rivet\.yaml -o plan\.json, then rivet apply plan\.json -p SKIP=…/);
+  assert.match(
+    stdout,
+    /Next: rivet plan -c rivet\.yaml -p SKIP=… -o plan\.json, then rivet apply plan\.json -p SKIP=…/,
+  );
   assert.deepEqual(await shop.names(), ["rivet.yaml", "shop.db"]);
   assert.equal(await shop.read("rivet.yaml"), config);
 });

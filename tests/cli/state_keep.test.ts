@@ -46,6 +46,30 @@ Deno.test("without a target the copy is refused, and says how to give one", asyn
   });
 });
 
+Deno.test("a target that cannot be used is blamed on `--to`, not on the variable", async () => {
+  await withRuns(async (cwd) => {
+    const copy = (to: string) => runCli(["state", "copy", "-c", "rivet.yaml", "--to", to], { cwd });
+    const code = "RIVET_STATE_URL_SCHEME_UNSUPPORTED";
+    for (
+      const [to, expected] of [
+        ["bogus:x", `[${code}] '--to' has the scheme 'bogus:'`],
+        ["nothing", `[${code}] '--to' has no scheme`],
+        ["sqlite:", `[${code}] '--to' names no file after 'sqlite:'`],
+        ["postgres://a:b@c@d:e/f", `[${code}] '--to' is no valid URL`],
+        ["postgres://me@db.example/x", "[RIVET_STATE_URL_TLS_REQUIRED] The state at 'db.example' names no 'sslmode'"],
+      ] as const
+    ) {
+      const { code: exit, stderr } = await copy(to);
+      assert.notEqual(exit, 0, stderr);
+      assert.ok(stderr.includes(expected), stderr);
+      assert.match(stderr, /where: --to\n/);
+      assert.ok(
+        !stderr.replaceAll(code, "").replaceAll("RIVET_STATE_URL_TLS_REQUIRED", "").includes("RIVET_STATE_URL"),
+      );
+    }
+  });
+});
+
 Deno.test("vacuum forgets what is old and over, and keeps the cursor", async () => {
   await withRuns(async (cwd) => {
     const vacuum = async (...flags: string[]) => {

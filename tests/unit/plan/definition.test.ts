@@ -19,6 +19,8 @@ Deno.test("a fingerprint cannot be shifted between settings", () => {
   assert.equal(fingerprint({ a: "1", b: "2" }), fingerprint({ b: "2", a: "1" }));
 });
 
+const CONFIG = { path: "c.yaml", parameters: ["DAY"] };
+
 Deno.test("a stored cursor is refused when what it was taken from changed, with both remedies", () => {
   const definition = {
     column: "at",
@@ -29,7 +31,7 @@ Deno.test("a stored cursor is refused when what it was taken from changed, with 
     format: "parquet",
   };
   const stored = { value: "5", lastRunAt: "", definition, edge: {} };
-  checkCursor(stored, definition, "e", "c.yaml");
+  checkCursor(stored, definition, "e", CONFIG);
   const edits = {
     column: "OWNER",
     mode: "OWNER",
@@ -39,15 +41,15 @@ Deno.test("a stored cursor is refused when what it was taken from changed, with 
   } as const;
   for (const [key, code] of Object.entries(edits)) {
     assert.throws(
-      () => checkCursor(stored, { ...definition, [key]: "other" }, "e", "c.yaml"),
+      () => checkCursor(stored, { ...definition, [key]: "other" }, "e", CONFIG),
       (error: Error & { code: string; cure: string }) => {
         assert.equal(error.code, `RIVET_STATE_CURSOR_${code}_MISMATCH`);
-        assert.match(error.cure, /state accept -c c.yaml -e e.*state reset -c c.yaml -e e/);
+        assert.match(error.cure, /state accept -c c.yaml -e e -p DAY=…`.*state reset -c c.yaml -e e -p DAY=…`/);
         return true;
       },
     );
   }
-  assert.throws(() => checkCursor(stored, { ...definition, columnType: "text" }, "e", "c"), {
+  assert.throws(() => checkCursor(stored, { ...definition, columnType: "text" }, "e", CONFIG), {
     code: "RIVET_STATE_CURSOR_INCOMPARABLE",
   });
 });

@@ -39,7 +39,7 @@ const cursorAt = (value: string) => ({ value }) as CursorState;
 function decide(more: Partial<Parameters<typeof admit>[0]>, sealed: Partial<SealedTask> = {}) {
   const nothing = {
     where: "export 't'",
-    configPath: "rivet.yaml",
+    config: { path: "rivet.yaml", parameters: [] },
     exportName: "t",
     nowMs: CREATED,
     open: null,
