@@ -280,11 +280,6 @@ const table = {
   ),
   RIVET_PLAN_NOTHING_TO_PLAN: row("usage", "The config has no export to plan", "Add an export, or name one with `-e`"),
   RIVET_PLAN_REJECTED: row("usage", "The settings contradict each other", "Change what the rule in the message names"),
-  RIVET_PLAN_SOURCE_UNREADABLE: row(
-    "environment",
-    "The source could not be read while planning",
-    "Check the connection and the privileges of the source",
-  ),
   RIVET_PLAN_CHUNK_KEY_UNUSABLE: row(
     "usage",
     "No key of the table allows safe chunks",

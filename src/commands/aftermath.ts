@@ -1,6 +1,7 @@
 // What follows a run: its report beside the config, and the messages to those who asked for them. Nothing here changes how a run ended.
 
 import { type RivetError, toErrorReport } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { Notice, RunNotes, RunSummary } from "../report/mod.ts";
 import { redact } from "../redact.ts";
@@ -34,7 +35,7 @@ export async function leaveReports(
       folders.push(await writeRunReport(config.directory, report));
     } catch (error) {
       // What cannot be written once will not be writable for the next one.
-      context.terminal.err(`warning: the run's report cannot be written: ${redact((error as Error).message)}\n`);
+      context.terminal.err(`warning: the run's report cannot be written: ${describeFileFault(error)}\n`);
       return folders;
     }
   }

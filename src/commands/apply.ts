@@ -3,6 +3,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { dirname, resolve } from "node:path";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { PlanArtifact } from "../plan/mod.ts";
 import type { AggregateSummary } from "../report/mod.ts";
@@ -75,7 +76,7 @@ async function readArtifactText(path: string): Promise<string | null> {
   } catch (cause) {
     // A config that cannot be read is for its own reader to refuse.
     if (!isNamedJson) return null;
-    throw new RivetError("RIVET_CLI_INPUT_UNREADABLE", `The plan cannot be read: ${(cause as Error).message}`, {
+    throw new RivetError("RIVET_CLI_INPUT_UNREADABLE", `The plan cannot be read: ${describeFileFault(cause)}`, {
       where: path,
       cause,
     });

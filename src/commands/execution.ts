@@ -39,6 +39,7 @@ export interface Annotation {
 export async function executeExports(context: CommandContext, execution: Execution): Promise<void> {
   const { config, exports, flags } = execution;
   checkStdout(exports, flags);
+  if (flags.summaryOutput !== undefined) await (await import("./file.ts")).checkOutputFile(flags.summaryOutput);
   await warnOfSharedFolders(context, exports);
   const told = async <T>(attempt: () => Promise<T>): Promise<T> => {
     try {

@@ -2,12 +2,18 @@
 
 import { dirname } from "node:path";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 
 export async function writeTextFile(path: string, text: string): Promise<void> {
   await writing(path, async () => {
     await Deno.mkdir(dirname(path), { recursive: true });
     await Deno.writeTextFile(path, text);
   });
+}
+
+/** Before long work: a folder in the place of the file would be found out only when the work is done. */
+export async function checkOutputFile(path: string): Promise<void> {
+  if ((await Deno.stat(path).catch(() => null))?.isDirectory) throw unwritable(path, FOLDER);
 }
 
 /** Writes beside the file and takes its place at the end: whoever reads it finds the old file or the whole new one. */
@@ -50,10 +56,16 @@ async function writing(path: string, body: () => Promise<void>): Promise<void> {
   try {
     await body();
   } catch (cause) {
-    throw new RivetError(
-      "RIVET_CLI_OUTPUT_UNWRITABLE",
-      `The output file cannot be written: ${(cause as Error).message}`,
-      { where: path, cause },
-    );
+    throw unwritable(path, cause);
   }
+}
+
+const FOLDER = { code: "EISDIR" };
+
+function unwritable(path: string, cause: unknown): RivetError {
+  return new RivetError(
+    "RIVET_CLI_OUTPUT_UNWRITABLE",
+    `The output file cannot be written: ${describeFileFault(cause)}`,
+    { where: path, cause },
+  );
 }

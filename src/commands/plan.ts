@@ -61,6 +61,7 @@ export const addPlan: AddCommand = (program, context) => {
 async function planCommand(context: CommandContext, flags: PlanFlags): Promise<void> {
   checkFlags(flags);
   const config = await readConfigFile(context, flags.config, flags.param);
+  if (flags.output !== undefined) await (await import("./file.ts")).checkOutputFile(flags.output);
   const exports = selectExports(config, flags.export);
   if (exports.length === 0) throw new RivetError("RIVET_PLAN_NOTHING_TO_PLAN", "The config has no export to plan");
   const asJson = flags.json === true || flags.format === "json";

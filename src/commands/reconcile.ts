@@ -73,6 +73,7 @@ async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
     });
   }
   const config = await readConfigFile(context, flags.config, flags.param);
+  if (flags.output !== undefined) await (await import("./file.ts")).checkOutputFile(flags.output);
   const entry = selectExports(config, flags.export)[0]!;
   const { formatReconcile, reconcileExitCode, reconcileExport } = await import("../verify/mod.ts");
   await using late = await openLateConfigState(context, config.directory);

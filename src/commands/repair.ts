@@ -2,6 +2,7 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { type ErrorReport, RivetError, worstExitCode } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Config, Export } from "../config/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { RepairPlan } from "../verify/mod.ts";
@@ -68,6 +69,7 @@ export const addRepair: AddCommand = (program, context) => {
 
 async function repair(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, flags.param);
+  if (flags.output !== undefined) await (await import("./file.ts")).checkOutputFile(flags.output);
   const entry = selectExports(config, flags.export)[0]!;
   const verify = await import("../verify/mod.ts");
   const report = flags.report === undefined
@@ -144,7 +146,7 @@ async function readReport(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (cause) {
-    throw new RivetError("RIVET_CLI_INPUT_UNREADABLE", `The report cannot be read: ${(cause as Error).message}`, {
+    throw new RivetError("RIVET_CLI_INPUT_UNREADABLE", `The report cannot be read: ${describeFileFault(cause)}`, {
       where: path,
       cause,
     });

@@ -67,6 +67,7 @@ function parsePrefix(text: string): string {
 
 async function validate(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, flags.param);
+  if (flags.output !== undefined) await (await import("./file.ts")).checkOutputFile(flags.output);
   const exports = selectExports(config, flags.export);
   if (flags.prefix !== undefined && exports.length !== 1) {
     throw new RivetError("RIVET_CLI_VALUE_INVALID", `\`--prefix\` needs one export, the config has ${exports.length}`, {

@@ -2,6 +2,7 @@
 
 import { isAbsolute, join } from "node:path";
 import { type ErrorCode, RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SourceConnection } from "../source/mod.ts";
 import { redact, rememberSecret } from "../redact.ts";
@@ -225,11 +226,15 @@ function readSecretFile(file: string, context: ConnectionContext): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (cause) {
-    throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The file of \`url_file\` cannot be read: '${path}'`, {
-      where: context.parsed.where(["source", "url_file"]),
-      cure: "Create the file with the connection URL in it, or correct `url_file`",
-      cause,
-    });
+    throw new RivetError(
+      "RIVET_CONFIG_SECRET_UNSET",
+      `The file of \`url_file\` cannot be read: '${path}' (${describeFileFault(cause)})`,
+      {
+        where: context.parsed.where(["source", "url_file"]),
+        cure: "Create the file with the connection URL in it, or correct `url_file`",
+        cause,
+      },
+    );
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Runtime } from "../runtime.ts";
 import { checkMisplacedTuning, checkShape } from "./check.ts";
 import { buildSource } from "./connection.ts";
@@ -127,9 +128,10 @@ async function checkCredentialFiles(raw: RawConfig, { directory, parsed }: Readi
   for (const [index, { destination: d }] of raw.exports.entries()) {
     if (d.type !== "gcs" || d.credentials_file === undefined) continue;
     const path = isAbsolute(d.credentials_file) ? d.credentials_file : join(directory, d.credentials_file);
-    const found = await Deno.stat(path).catch(() => null);
-    if (found?.isFile) continue;
-    throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `\`credentials_file\` cannot be read: '${path}'`, {
+    const found = await Deno.stat(path).catch((error: unknown) => describeFileFault(error));
+    if (typeof found !== "string" && found.isFile) continue;
+    const fault = typeof found === "string" ? found : "it is no file";
+    throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `\`credentials_file\` cannot be read: '${path}' (${fault})`, {
       where: parsed.where(["exports", index, "destination", "credentials_file"]),
       cure: "Create the file, or remove `credentials_file` to use the application default credentials",
     });

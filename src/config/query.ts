@@ -2,6 +2,7 @@
 
 import { isAbsolute, join, relative } from "node:path";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import { fillText, type Reading } from "./reading.ts";
 import type { ExportQuery } from "./resolved.ts";
 import type { RawExport } from "./shape.ts";
@@ -48,7 +49,12 @@ async function readQueryFile(file: string, directory: string, where: string): Pr
     path = await Deno.realPath(join(directory, file));
     text = await Deno.readTextFile(path);
   } catch (cause) {
-    throw refuse(`\`query_file\` cannot be read: '${file}'`, "Create the file, or correct `query_file`", where, cause);
+    throw refuse(
+      `\`query_file\` cannot be read: '${file}' (${describeFileFault(cause)})`,
+      "Create the file, or correct `query_file`",
+      where,
+      cause,
+    );
   }
   const below = relative(await Deno.realPath(directory), path);
   if (below.startsWith("..") || isAbsolute(below)) {

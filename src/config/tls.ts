@@ -2,6 +2,7 @@
 
 import { isAbsolute, join } from "node:path";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { TlsOptions } from "../source/mod.ts";
 import { isLoopback } from "./loopback.ts";
 import type { RawSource } from "./shape.ts";
@@ -74,7 +75,10 @@ async function readCa(file: string, directory: string): Promise<string> {
   try {
     text = await Deno.readTextFile(path);
   } catch (cause) {
-    throw new RivetError("RIVET_CONFIG_TLS_CA_INVALID", "The CA file cannot be read", { where: path, cause });
+    throw new RivetError("RIVET_CONFIG_TLS_CA_INVALID", `The CA file cannot be read: ${describeFileFault(cause)}`, {
+      where: path,
+      cause,
+    });
   }
   if (/-----BEGIN (TRUSTED )?CERTIFICATE-----[^-]+-----END/.test(text)) return text;
   throw new RivetError("RIVET_CONFIG_TLS_CA_INVALID", "The CA file holds no PEM certificate", { where: path });

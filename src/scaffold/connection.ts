@@ -3,6 +3,7 @@
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { type Config, isLoopback, parseServerUrl, readConfigText, type ServerEngine } from "../config/mod.ts";
 import { RivetError } from "../errors.ts";
+import { describeFileFault } from "../file_fault.ts";
 import type { Engine, SourceConnection } from "../source/mod.ts";
 import type { ScaffoldRequest } from "./request.ts";
 import { quoteYaml } from "./text.ts";
@@ -91,11 +92,15 @@ function readUrl({ source, runtime, folder }: ScaffoldRequest): { url: string; w
       try {
         return { url: Deno.readTextFileSync(path).trim(), where: `--source-file ${source.path}` };
       } catch (cause) {
-        throw new RivetError("RIVET_CONFIG_SECRET_UNSET", `The file of '--source-file' cannot be read: '${path}'`, {
-          where: `--source-file ${source.path}`,
-          cure: "Create the file with the connection URL in it, or correct the path",
-          cause,
-        });
+        throw new RivetError(
+          "RIVET_CONFIG_SECRET_UNSET",
+          `The file of '--source-file' cannot be read: '${path}' (${describeFileFault(cause)})`,
+          {
+            where: `--source-file ${source.path}`,
+            cure: "Create the file with the connection URL in it, or correct the path",
+            cause,
+          },
+        );
       }
     }
     default: {

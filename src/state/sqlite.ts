@@ -23,7 +23,10 @@ export interface SqliteOptions {
 export async function openSqlite(options: SqliteOptions): Promise<Db> {
   const { path, readOnly = false } = options;
   const now = options.now ?? Date.now;
-  if (readOnly) return await openForReading(path, now);
+  if (readOnly) {
+    if (isFolder(path)) throw notWritable(path, undefined, "is a folder");
+    return await openForReading(path, now);
+  }
   if (path !== ":memory:") checkPlace(path);
   const db = connect(path, path, false, now);
   return await orClose(db, () => db.prepareFile());
@@ -266,4 +269,13 @@ function toSqlite(value: SqlValue): string | number | null {
 
 function isBusy(error: unknown): boolean {
   return error instanceof RivetError && error.retry === "same_connection";
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    // What else is wrong with it, SQLite finds out.
+    return false;
+  }
 }

@@ -2,6 +2,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { RivetError } from "../../errors.ts";
+import { describeFileFault } from "../../file_fault.ts";
 import type { SessionLimits } from "../source.ts";
 import { registerGuards } from "./guards.ts";
 import { askRows, type Connection, execute } from "./rows.ts";
@@ -40,11 +41,15 @@ async function checkFile(path: string): Promise<void> {
     const missing = cause instanceof Deno.errors.NotFound;
     throw new RivetError(
       "RIVET_SOURCE_CONNECT_FAILED",
-      missing ? `The SQLite file '${path}' does not exist` : `The SQLite file '${path}' cannot be read`,
+      missing
+        ? `The SQLite file '${path}' does not exist`
+        : `The SQLite file '${path}' cannot be read: ${describeFileFault(cause)}`,
       {
         where,
         cure: missing
           ? "Check `path:` under `source:`; a relative path starts at the config's folder"
+          : cause instanceof Deno.errors.IsADirectory
+          ? "Name the database file itself in `path:` under `source:`"
           : "Give this user permission to read the file",
         cause,
       },
