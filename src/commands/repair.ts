@@ -98,14 +98,13 @@ async function execute(
     plan: RepairPlan;
   },
 ) {
-  const [{ executeRepair }, { repairUnit }, { openNotes }] = await Promise.all([
+  const [{ executeRepair }, { aggregate, repairUnit }, { openNotes }] = await Promise.all([
     import("../verify/mod.ts"),
     import("../run/mod.ts"),
     import("../report/mod.ts"),
   ]);
-  const { runtime } = context;
   const watcher = await openProgress(context, flags.progress);
-  const began = runtime.now();
+  const began = context.runtime.now();
   const notes = openNotes();
   const events: typeof watcher.events = (event) => {
     notes.events(event);
@@ -117,29 +116,9 @@ async function execute(
     plan,
     (request) => repairUnit({ ...engine, events }, request),
   );
-  watcher.end({
-    run_aggregate_id: "",
-    started_at: new Date(began).toISOString(),
-    finished_at: new Date(runtime.now()).toISOString(),
-    duration_ms: runtime.now() - began,
-    config_path: config.path,
-    parallel_mode: "sequential",
-    total_exports: done.summaries.length,
-    success_count: done.summaries.filter(({ status }) => status === "success").length,
-    failed_count: done.summaries.filter(({ status }) => status !== "success").length,
-    skipped_count: 0,
-    total_rows: sum(done.summaries, ({ rows }) => rows),
-    total_files: sum(done.summaries, ({ files }) => files),
-    total_bytes: sum(done.summaries, ({ bytes }) => bytes),
-    total_bytes_read: sum(done.summaries, ({ bytes_read }) => bytes_read),
-    per_export: done.summaries,
-  });
+  watcher.end(aggregate(engine, began, done.summaries, "sequential"));
   await leaveReports(context, done.summaries, { config, notes });
   return done;
-}
-
-function sum(summaries: readonly RunSummary[], pick: (summary: RunSummary) => number): number {
-  return summaries.reduce((total, summary) => total + pick(summary), 0);
 }
 
 async function readReport(path: string): Promise<string> {

@@ -1,5 +1,6 @@
 // Stored objects against what was written: presence, size, content. The cheapest proof a store offers is used; none is skipped.
 
+import { mapSome } from "../overlap.ts";
 import { crcToDecimal, openCrc32c, openMd5 } from "./digest.ts";
 import type { Destination, Digests, StoredObject } from "./destination.ts";
 
@@ -44,6 +45,32 @@ export async function findDamage(
   const check = checkPresence(expected, stored) ?? await checkContent(destination, expected, stored!);
   return check.kind === "sound" ? null : describeDamage(check.damage);
 }
+
+/** A file as the ledger has it. */
+export interface RecordedFile {
+  readonly fileName: string;
+  readonly observations: { readonly bytes: number; readonly md5: string; readonly crc32c: string };
+  readonly digests: Readonly<Record<string, string>>;
+}
+
+/** What is wrong with recorded files, each with the reason, in their order. */
+export async function findDamages<F extends RecordedFile>(
+  destination: Destination,
+  files: readonly F[],
+): Promise<{ readonly file: F; readonly reason: string }[]> {
+  const stored = await listByKey(destination);
+  // A local disk gives no more for being asked from several sides.
+  const atOnce = destination.capabilities.commitProtocol === "atomic" ? 1 : CHECKS_AT_ONCE;
+  const found = await mapSome(files, atOnce, async (file) => {
+    const { bytes: size, md5, crc32c } = file.observations;
+    const expected = { key: file.fileName, size, md5, crc32c, digests: file.digests };
+    return { file, reason: await findDamage(destination, expected, stored.get(file.fileName)) };
+  });
+  return found.flatMap(({ file, reason }) => reason === null ? [] : [{ file, reason }]);
+}
+
+/** Requests at once: most of a check is waiting for a store. */
+export const CHECKS_AT_ONCE = 8;
 
 export function describeDamage(damage: Damage): string {
   switch (damage.kind) {

@@ -4,15 +4,18 @@ export { CAPABILITIES, formatCapabilities } from "./capabilities.ts";
 export {
   checkContent,
   checkPresence,
+  CHECKS_AT_ONCE,
   type ContentHash,
   type Damage,
   describeDamage,
   type ExpectedObject,
   findDamage,
+  findDamages,
   listByKey,
   type ObjectCheck,
   openContentHash,
   type Proof,
+  type RecordedFile,
 } from "./check.ts";
 export {
   isRunManifestKey,

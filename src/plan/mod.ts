@@ -19,6 +19,7 @@ export { narrowSlice } from "./narrow.ts";
 export { findCursor } from "./window.ts";
 export {
   buildReadShape,
+  type KeysOutcome,
   type KeysRequest,
   type KeysResult,
   type ObserveRequest,

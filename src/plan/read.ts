@@ -1,5 +1,6 @@
 // How a slice is read: one statement and one set of decoded columns, the same for the export and for every later check of it.
 
+import type { RivetError } from "../errors.ts";
 import type { ColumnSpec, CsvSpec, EdgeSpec, EncoderSpec, SliceObservations } from "../core/mod.ts";
 import {
   buildSelect,
@@ -137,6 +138,11 @@ export interface KeysResult {
   readonly changed: readonly string[];
   readonly counts: { readonly missing: number; readonly extra: number; readonly changed: number };
 }
+
+/** What became of one request: trouble with one slice does not undo the others. */
+export type KeysOutcome =
+  | { readonly kind: "compared"; readonly result: KeysResult }
+  | { readonly kind: "failed"; readonly error: RivetError };
 
 /** The slice read as CSV lines of its keys and each row's hash. `keys` are in the order of the columns. */
 export function toKeysSource(task: Task, shape: ReadShape, slice: Slice, keys: readonly string[]): ObserveRequest {

@@ -2,13 +2,12 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
-import { type Destination, findDamage, listByKey } from "../destination/mod.ts";
+import { type Destination, findDamages } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
 import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
 import { buildManifest, publish } from "./commit.ts";
 import type { Run } from "./run.ts";
 import { findQualityFaults, type QualityFault } from "./quality.ts";
-import { toExpected } from "./resume.ts";
 import { compareAcross } from "./unique.ts";
 
 /** Commits a run whose slices are all done. A failed verdict leaves cursor, manifest and marker as they were. */
@@ -83,13 +82,7 @@ async function passVerdict(
 }
 
 async function findAllDamage(destination: Destination, parts: readonly StoredPart[]): Promise<string[]> {
-  const stored = await listByKey(destination);
-  const damage: string[] = [];
-  for (const part of parts) {
-    const found = await findDamage(destination, toExpected(part), stored.get(part.fileName));
-    if (found !== null) damage.push(found);
-  }
-  return damage;
+  return (await findDamages(destination, parts)).map(({ reason }) => reason);
 }
 
 /** The run is over and will not be continued: its rows were judged, the next run reads and judges anew. What it stored goes. */

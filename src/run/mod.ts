@@ -113,8 +113,9 @@ async function expandAll(
   return units;
 }
 
-function aggregate(
-  context: RunContext,
+/** The totals of several exports. */
+export function aggregate(
+  context: Pick<RunContext, "config" | "runtime">,
   began: number,
   summaries: readonly RunSummary[],
   parallelMode: string,

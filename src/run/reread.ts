@@ -4,8 +4,8 @@ import { toRivetError } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
 import {
   buildReadShape,
+  type KeysOutcome,
   type KeysRequest,
-  type KeysResult,
   type ObserveRequest,
   type ObserveResult,
   type RereadInput,
@@ -87,18 +87,27 @@ export async function readOnce(
   return await lanes.attempt(context.signal, (lane) => lane.observe(request, context.signal, () => {}));
 }
 
-/** Compares slices with their files by key, one after the other. */
-export async function compareSliceKeys(
+/** Compares slices with their files by key, one after the other in one lane; outcomes in the order of the requests. */
+export async function* compareSliceKeys(
   context: RereadContext,
   input: Omit<RereadInput, "slices" | "onSlice">,
   requests: readonly KeysRequest[],
-): Promise<KeysResult[]> {
-  const results: KeysResult[] = [];
+): AsyncGenerator<KeysOutcome> {
   await using lanes = new ReadingLane(context, input, true);
   for (const request of requests) {
-    results.push(await lanes.attempt(context.signal, (lane) => lane.compareKeys(request, context.signal)));
+    let outcome: KeysOutcome;
+    try {
+      const result = await lanes.attempt(context.signal, (lane) => lane.compareKeys(request, context.signal));
+      outcome = { kind: "compared", result };
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      const error = toRivetError(thrown);
+      // Nothing that the failure left open may reach the next slice.
+      await lanes.drop();
+      outcome = { kind: "failed", error };
+    }
+    yield outcome;
   }
-  return results;
 }
 
 /** Where a picture cannot be shared for long, it is taken again now that the lanes are about to open. */
@@ -129,7 +138,7 @@ class ReadingLane implements AsyncDisposable {
         const error = toRivetError(thrown);
         const delay = retryDelayMs(error, attempt, max, tuning, this.context.runtime.random());
         if (delay === null) throw error;
-        if (needsNewLane(error)) await this[Symbol.asyncDispose]();
+        if (needsNewLane(error)) await this.drop();
         await this.context.runtime.sleep(delay, signal);
       }
     }
@@ -147,6 +156,10 @@ class ReadingLane implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.drop();
+  }
+
+  async drop(): Promise<void> {
     const lane = this.#lane;
     this.#lane = null;
     await lane?.close();

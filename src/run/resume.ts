@@ -1,6 +1,6 @@
 // Which slices of an interrupted run still hold: nothing is continued on trust.
 
-import { type Destination, type ExpectedObject, findDamage, listByKey } from "../destination/mod.ts";
+import { type Destination, findDamages } from "../destination/mod.ts";
 import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
 import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
 import { sweepRun } from "./leftover.ts";
@@ -64,11 +64,7 @@ export async function findDamaged(
   parts: readonly StoredPart[],
 ): Promise<Map<number, string>> {
   const damaged = new Map<number, string>();
-  const stored = await listByKey(destination);
-  for (const part of parts) {
-    const reason = await findDamage(destination, toExpected(part), stored.get(part.fileName));
-    if (reason !== null) damaged.set(part.sliceIndex, reason);
-  }
+  for (const { file, reason } of await findDamages(destination, parts)) damaged.set(file.sliceIndex, reason);
   const rows = new Map<number, number>();
   for (const part of parts) rows.set(part.sliceIndex, (rows.get(part.sliceIndex) ?? 0) + part.observations.rows);
   for (const slice of slices) {
@@ -91,9 +87,4 @@ export function findReopened(slices: readonly Slice[], completed: (index: number
     (slice.bounds?.kind === "pages" || slice.start === null || slice.end === null || slice.id === "null")
   )
     .map((slice) => slice.index);
-}
-
-export function toExpected(part: StoredPart): ExpectedObject {
-  const { bytes, md5, crc32c } = part.observations;
-  return { key: part.fileName, size: bytes, md5, crc32c, digests: part.digests };
 }

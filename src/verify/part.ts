@@ -3,6 +3,7 @@
 import {
   checkContent,
   checkPresence,
+  CHECKS_AT_ONCE,
   type Damage,
   type Destination,
   type ExpectedObject,
@@ -11,6 +12,7 @@ import {
   type StoredObject,
 } from "../destination/mod.ts";
 import type { Manifest, ManifestPart } from "../manifest.ts";
+import { mapSome } from "../overlap.ts";
 import type { PartFinding } from "./finding.ts";
 import { messageOf } from "./prefix.ts";
 
@@ -32,9 +34,6 @@ export interface PartCheck extends NamedPart {
   readonly proof: Proof | null;
   readonly findings: readonly PartFinding[];
 }
-
-/** Requests at once: most of a check is waiting for a store. */
-const CHECKS_AT_ONCE = 8;
 
 /** Checks parts against a listing, and with `content` their bytes at any size. Order is kept; trouble is a finding, never thrown. */
 export async function checkParts(
@@ -122,15 +121,4 @@ function toFinding(named: NamedPart, damage: Damage, holders: Holders): PartFind
       return never;
     }
   }
-}
-
-/** Maps with at most `atOnce` promises under way; results in the order of the items. */
-async function mapSome<T, R>(items: readonly T[], atOnce: number, map: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const work = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await map(items[i]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
-  return results;
 }

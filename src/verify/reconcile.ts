@@ -8,8 +8,8 @@ import {
   buildTask,
   checkBounds,
   fromSliceIntent,
+  type KeysOutcome,
   type KeysRequest,
-  type KeysResult,
   lanesFor,
   type RereadInput,
   type StoredPlan,
@@ -35,7 +35,7 @@ export interface ReconcileContext extends TargetContext {
   readonly compareKeys: (
     input: Omit<RereadInput, "slices" | "onSlice">,
     requests: readonly KeysRequest[],
-  ) => Promise<KeysResult[]>;
+  ) => AsyncIterable<KeysOutcome>;
 }
 
 export interface ReconcileOptions {

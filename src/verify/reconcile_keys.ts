@@ -1,8 +1,8 @@
 // Down to the rows: the keys of a slice that are missing, too many or changed, from the source and the stored files themselves.
 
-import { toRivetError } from "../errors.ts";
 import {
   buildReadShape,
+  type KeysOutcome,
   type KeysRequest,
   type RereadInput,
   type Slice,
@@ -33,6 +33,7 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
   const found = new Map<number, Found>();
   const partsOf = Map.groupBy(input.parts, (part) => part.sliceIndex);
   const firstPages = slices.find((slice) => slice.bounds?.kind === "pages");
+  const asked: { readonly slice: Slice; readonly request: KeysRequest }[] = [];
   for (const slice of slices) {
     if (slice.bounds?.kind === "pages" && slice !== firstPages) {
       found.set(slice.index, { kind: "none", why: `its rows are among the keys of chunk ${firstPages?.index}` });
@@ -48,16 +49,27 @@ export async function drillDown(context: ReconcileContext, input: DrillDownInput
       csv: format.kind === "csv" ? format : null,
       keysMax: input.keysMax,
     };
-    try {
-      const [result] = await context.compareKeys(input, [request]);
-      found.set(slice.index, { kind: "keys", keys: { columns: keys.length === 0 ? [ROW_HASH] : keys, ...result! } });
-    } catch (thrown) {
-      context.signal.throwIfAborted();
-      const { code, message } = toRivetError(thrown);
-      found.set(slice.index, { kind: "none", why: `keys cannot be told: [${code}] ${message}` });
-    }
+    asked.push({ slice, request });
+  }
+  const columns = keys.length === 0 ? [ROW_HASH] : keys;
+  let at = 0;
+  for await (const outcome of context.compareKeys(input, asked.map(({ request }) => request))) {
+    found.set(asked[at++]!.slice.index, toFound(outcome, columns));
   }
   return found;
+}
+
+function toFound(outcome: KeysOutcome, columns: readonly string[]): Found {
+  switch (outcome.kind) {
+    case "compared":
+      return { kind: "keys", keys: { columns, ...outcome.result } };
+    case "failed": {
+      const { code, message } = outcome.error;
+      return { kind: "none", why: `keys cannot be told: [${code}] ${message}` };
+    }
+    default:
+      return outcome satisfies never;
+  }
 }
 
 /** What rows without a key are named by. */

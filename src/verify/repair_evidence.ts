@@ -2,8 +2,7 @@
 
 import {
   type Destination,
-  findDamage,
-  listByKey,
+  findDamages,
   MANIFEST_BYTES_MAX,
   MARKER_BYTES_MAX,
   readSmall,
@@ -25,15 +24,7 @@ export async function findDamagedChunks(
   destination: Destination,
   parts: readonly StoredPart[],
 ): Promise<Map<number, string>> {
-  const stored = await listByKey(destination);
-  const damaged = new Map<number, string>();
-  for (const part of parts) {
-    const { bytes, md5, crc32c } = part.observations;
-    const expected = { key: part.fileName, size: bytes, md5, crc32c, digests: part.digests };
-    const reason = await findDamage(destination, expected, stored.get(part.fileName));
-    if (reason !== null) damaged.set(part.sliceIndex, reason);
-  }
-  return damaged;
+  return new Map((await findDamages(destination, parts)).map(({ file, reason }) => [file.sliceIndex, reason]));
 }
 
 /** Why the manifest of a run must be written anew; null when it tells exactly what is recorded. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import type { Lane } from "../../src/run/mod.ts";
 import { openState } from "../../src/state/mod.ts";
 import { reconcileEngine, repairEngine, runEngine } from "../support/engine.ts";
 import { inMemory, join, temporaryFolder } from "../support/files.ts";
@@ -222,6 +223,31 @@ Deno.test("rows of CSV files are compared as those of Parquet files", async () =
   changeShop(folder.path, "UPDATE t SET body = CASE id WHEN 31 THEN 'row 32' ELSE 'row 31' END WHERE id IN (31, 32)");
   const report = await reconcileEngine({ configPath }, { depth: "rows", keysMax: 10 });
   assert.deepEqual(report.partitions[0]!.keys?.changed, ["31", "32"]);
+});
+
+Deno.test("the chunks whose keys are compared share one lane, and trouble with one does not reach the others", async () => {
+  await withShop(MODES.find(({ name }) => name === "chunked by range")!, async (folder, configPath) => {
+    changeShop(folder, "UPDATE t SET body = 'other' WHERE id IN (1, 31, 52)");
+    const asked: Lane[] = [];
+    const wrapLane = (lane: Lane): Lane => ({
+      ...lane,
+      compareKeys: (request, signal) => {
+        asked.push(lane);
+        return lane.compareKeys(request, signal);
+      },
+    });
+    const keysOf = async () =>
+      (await reconcileEngine({ configPath, wrapLane }, { keysMax: 10 })).partitions
+        .filter(({ status }) => status !== "match").map(({ keys, note }) => keys?.changed ?? note);
+    assert.deepEqual(await keysOf(), [["1"], ["31"], ["52"]]);
+    assert.deepEqual([asked.length, new Set(asked).size], [3, 1]);
+    const out = join(folder, "out");
+    const damaged = (await readManifestFile(out))!.parts[1]!;
+    await Deno.writeTextFile(join(out, damaged.path), "x".repeat(damaged.size_bytes));
+    const [first, second, third] = await keysOf();
+    assert.deepEqual([first, third], [["1"], ["52"]]);
+    assert.match(String(second), /keys cannot be told: \[RIVET_/);
+  });
 });
 
 Deno.test("a file that is damaged is told where its rows are compared", async () => {
