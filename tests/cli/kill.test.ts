@@ -8,7 +8,10 @@ import { findUntracked, listNames, readThroughManifest } from "../support/reader
 
 const ROWS = 60_000;
 
-async function prepare(folder: string): Promise<void> {
+/** Half a minute, in thirty chunks: whatever is done to such a run after its first chunks finds it at work, however slow the machine is. */
+const LONG = { chunkSize: 2000, tuning: "profile: fast, batch_size: 500, throttle_ms: 250" };
+
+async function prepare(folder: string, chunkSize = 6000): Promise<void> {
   using db = new DatabaseSync(join(folder, "shop.db"));
   db.exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
@@ -17,7 +20,7 @@ async function prepare(folder: string): Promise<void> {
     join(folder, "rivet.yaml"),
     `source: {type: sqlite, path: shop.db, tuning: {profile: fast}}
 exports:
-  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 6000, format: parquet, destination: {type: local, path: out}}
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: ${chunkSize}, format: parquet, destination: {type: local, path: out}}
 `,
   );
 }
@@ -56,12 +59,11 @@ Deno.test("kill -9 at any moment, then the same command: the prefix holds exactl
 for (const sent of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`${sent} ends the run with exit 2 and the command that finishes it`, async () => {
     await using folder = await temporaryFolder();
-    await prepare(folder.path);
+    await prepare(folder.path, LONG.chunkSize);
     const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
-    // Slow enough to be interrupted in the middle.
     await Deno.writeTextFile(
       join(folder.path, "rivet.yaml"),
-      yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+      yaml.replace("profile: fast", LONG.tuning),
     );
     const child = startCli(["run", "-c", "rivet.yaml", "-p", "DAY=hunter2", "--progress", "plain"], {
       cwd: folder.path,
@@ -88,11 +90,11 @@ for (const sent of ["SIGINT", "SIGTERM"] as const) {
 
 Deno.test("two processes run one export: the second names the first, and refuses when it may not wait", async () => {
   await using folder = await temporaryFolder();
-  await prepare(folder.path);
+  await prepare(folder.path, LONG.chunkSize);
   const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
   await Deno.writeTextFile(
     join(folder.path, "rivet.yaml"),
-    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+    yaml.replace("profile: fast", LONG.tuning),
   );
   const first = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
   const output = watch(first.stderr);
@@ -111,11 +113,11 @@ Deno.test("two processes run one export: the second names the first, and refuses
 
 Deno.test("a process that may wait says for whom, and takes over at once when that one is killed", async () => {
   await using folder = await temporaryFolder();
-  await prepare(folder.path);
+  await prepare(folder.path, LONG.chunkSize);
   const yaml = await Deno.readTextFile(join(folder.path, "rivet.yaml"));
   await Deno.writeTextFile(
     join(folder.path, "rivet.yaml"),
-    yaml.replace("profile: fast", "profile: fast, batch_size: 1000, throttle_ms: 100"),
+    yaml.replace("profile: fast", LONG.tuning),
   );
   const args = (wait: string) => ["run", "-c", "rivet.yaml", "--progress", "plain", "--lock-wait", wait];
   const first = startCli(args("0"), { cwd: folder.path });

@@ -8,9 +8,10 @@ import { findUntracked, listNames, readThroughAllManifests, readThroughManifest 
 const ROWS = 60_000;
 const APPLY = ["apply", "plan.json", "--json", "--progress", "none"];
 
-async function prepare(): Promise<Shop> {
+/** A chunk takes longer than a look at the folder: two pauses. */
+async function prepare(throttleMs: number): Promise<Shop> {
   const shop = await openShop(
-    `  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 6000, format: parquet, destination: {type: local, path: out/t}}
+    `  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 6000, tuning: {batch_size: 2500, throttle_ms: ${throttleMs}}, format: parquet, destination: {type: local, path: out/t}}
   - {name: inc, table: t, mode: incremental, cursor_column: id, format: parquet, destination: {type: local, path: out/inc}}
 `,
   );
@@ -46,7 +47,7 @@ async function killAt(shop: Shop, folder: string, files: number): Promise<boolea
 Deno.test("a killed apply is finished by applying the plan again, to the row", async () => {
   let killed = 0;
   for (const files of [1, 4, 8, 10, 11, 12, 13]) {
-    await using shop = await prepare();
+    await using shop = await prepare(20);
     await plan(shop);
     const out = `${shop.path}/out/t`;
     if (await killAt(shop, out, files)) killed++;
@@ -69,7 +70,7 @@ Deno.test("a killed apply is finished by applying the plan again, to the row", a
 });
 
 Deno.test("a plain run finishes what an apply began, and then the plan counts as applied", async () => {
-  await using shop = await prepare();
+  await using shop = await prepare(200);
   await plan(shop);
   assert.ok(await killAt(shop, `${shop.path}/out/t`, 3));
   const run = await shop.rivet("run", "-c", "rivet.yaml", "-e", "t", "--json");

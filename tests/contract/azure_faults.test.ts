@@ -155,7 +155,7 @@ check("a write that Azure denies names the permission", async () => {
 });
 
 check("an Azure store that never answers is given up and asked again", async () => {
-  await using scene = await open({ requestTimeoutMs: 1000 });
+  await using scene = await open({ requestTimeoutMs: 3_000 });
   scene.proxy.fault = ({ operation, count }) => operation === "PUT blob" && count === 1 ? { kind: "hang" } : undefined;
   await scene.destination.put("key", bodyOf(SMALL), PUT);
   assert.ok(await isStored(scene.destination, "key", SMALL));

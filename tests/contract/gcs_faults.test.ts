@@ -154,7 +154,7 @@ Deno.test("a denied write names the permission", async () => {
 });
 
 Deno.test("a server that never answers is given up and asked again", async () => {
-  await using scene = await open({ fault: first("POST multipart", 1, { kind: "hang" }) }, { requestTimeoutMs: 200 });
+  await using scene = await open({ fault: first("POST multipart", 1, { kind: "hang" }) }, { requestTimeoutMs: 2_000 });
   await scene.destination.put("key", bodyOf(SMALL), PUT);
   assert.ok(await isStored(scene.destination, "key", SMALL));
 });

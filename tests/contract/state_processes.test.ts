@@ -73,10 +73,11 @@ async function runWorker(
     for (const line of lines) {
       const [what, index] = line.split(" ") as ["claimed" | "committed", string];
       told[what].push(Number(index));
-      if (!killed && isLast()) {
+      if (killed || !isLast()) continue;
+      try {
         child.kill("SIGKILL");
         killed = true;
-      }
+      } catch { /* it had ended, with its last lines unread */ }
     }
   }
   const { code } = await child.status;

@@ -156,7 +156,7 @@ testMysql(servers, "types of the listing are those of a described result", async
   await using source = await openSource({ engine: "mysql", ...db.connection }, {
     statementTimeoutS: 30,
     lockTimeoutS: 5,
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: 30_000,
   });
   const { columns } = await source.describe({ kind: "table", schema: null, name: "t" });
   const [table] = (await listTables(source, null)).tables;

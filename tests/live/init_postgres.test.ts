@@ -355,7 +355,7 @@ async function compareListing(live: Live): Promise<void> {
   await using source = await openSource({ engine: "postgres", ...live.db.connection }, {
     statementTimeoutS: 60,
     lockTimeoutS: 5,
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: 30_000,
   });
   const { tables } = await listTables(source, "shop");
   assert.ok(tables.length > 20);

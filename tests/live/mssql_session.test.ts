@@ -355,7 +355,7 @@ Deno.test("a statement that runs too long is ended by an attention, also while i
   ];
   for (const script of scripts) {
     await using database = await openScripted(script);
-    await using source = await database.open({ statementTimeoutS: 0.2 });
+    await using source = await database.open({ statementTimeoutS: 1 });
     const error = await untilMessage(source.read("SELECT test", keepRows({ forget: true }), READ));
     assert.equal(error.code, "RIVET_SOURCE_STATEMENT_TIMEOUT");
     assert.equal(error.retry, "never");

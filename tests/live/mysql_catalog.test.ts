@@ -10,7 +10,7 @@ import { openMysqlServers, testMysql } from "../support/mariadb.ts";
 import { collectRows } from "../support/mysql_packets.ts";
 
 const servers = await openMysqlServers();
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const options = { batchRows: 10_000, batchBytes: 1 << 20, throttleMs: 0, signal: new AbortController().signal };
 
 async function readTexts(source: Source, sql: string): Promise<(string | null)[][]> {

@@ -11,7 +11,7 @@ import { collectRows } from "../support/mysql_packets.ts";
 import { openMysqlProxy, type Verdict } from "../support/mysql_proxy.ts";
 
 const servers = await openMysqlServers();
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const never = new AbortController().signal;
 const options = { batchRows: 10_000, batchBytes: 1 << 20, throttleMs: 0, signal: never };
 
@@ -43,7 +43,7 @@ async function runningStatements(db: MysqlDatabase): Promise<(string | null)[][]
 }
 
 async function until(done: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 2400; tries++) {
     if (await done()) return;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

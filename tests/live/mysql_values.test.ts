@@ -10,7 +10,7 @@ import { type MysqlDatabase, openMysqlServers, testMysql } from "../support/mari
 import { openRandom, type Random } from "../support/random.ts";
 
 const servers = await openMysqlServers();
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 
 /** An SQL literal and the canonical text that both readers must give for it. */
 type Pair = readonly [literal: string, expected: Cell];

@@ -288,8 +288,10 @@ async function automate(pilot: Pilot): Promise<void> {
   await Deno.writeTextFile(join(log, "go"), "");
   await job;
   const reports = [...Deno.readDirSync(log)].filter(({ name }) => /^reconcile-\d{4}-\d\d-\d\d\.json$/.test(name));
-  assert.equal(reports.length, 1);
-  assert.equal(JSON.parse(await Deno.readTextFile(join(log, reports[0]!.name))).summary.mismatches, 1);
+  // One a day; midnight may lie between the two jobs.
+  const last = reports.map(({ name }) => name).sort().at(-1);
+  assert.ok(last !== undefined && reports.length <= 2);
+  assert.equal(JSON.parse(await Deno.readTextFile(join(log, last))).summary.mismatches, 1);
 
   await engine.run(moreChanges(engine, 6001));
   await pilot.type(pilot.block(9, 1));

@@ -7,7 +7,7 @@ import { formatType } from "../../src/types/mod.ts";
 import { openPostgresServer, type TestDatabase, withDatabase } from "../support/postgres.ts";
 
 const servers = [await openPostgresServer(18), await openPostgresServer(12)];
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 
 function testEach(name: string, body: (db: TestDatabase, source: PostgresSource) => Promise<void>): void {
   for (const server of servers) {

@@ -10,7 +10,7 @@ import { openPostgresServer, runSql } from "../support/postgres.ts";
 
 const modern = await openPostgresServer(18);
 const plain = await openPostgresServer(12);
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const options = { batchRows: 10_000, batchBytes: 1 << 20, throttleMs: 0, signal: new AbortController().signal };
 const ignore = modern === null || plain === null;
 

@@ -9,10 +9,14 @@ import { openPgSink } from "../support/pg_sink.ts";
 import { openPostgresServer, openPrivatePostgres, openReplica, runSql } from "../support/postgres.ts";
 
 const ignore = await openPostgresServer(18) === null;
-const primary = ignore ? null : await openPrivatePostgres(18, { wal_keep_size: "256MB" });
+const primary = ignore ? null : await openPrivatePostgres(18, {
+  wal_keep_size: "256MB",
+  // Its workers look at tables too: while they do, VACUUM must leave rows that the test wants to see gone.
+  autovacuum: "off",
+});
 const replica = primary === null ? null : await openReplica(primary);
 
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const options: ReadOptions = {
   batchRows: 1000,
   batchBytes: 1 << 20,
@@ -26,7 +30,7 @@ async function untilReplayed(): Promise<void> {
   for (let tries = 0;; tries++) {
     const [row] = await runSql(replica!.connection, `SELECT pg_last_wal_replay_lsn() >= '${lsn![0]}'`);
     if (row![0] === "t") return;
-    assert.ok(tries < 200, "the replica does not follow");
+    assert.ok(tries < 1200, "the replica does not follow");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

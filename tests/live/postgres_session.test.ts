@@ -18,7 +18,7 @@ const servers = [await openPostgresServer(18), await openPostgresServer(12)];
 const modern = servers[0]!;
 const ignore = servers[0] === null;
 
-const limits: SessionLimits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits: SessionLimits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const never = new AbortController().signal;
 const options: ReadOptions = { batchRows: 10_000, batchBytes: 32 << 20, throttleMs: 0, signal: never };
 
@@ -209,15 +209,16 @@ testEach("a statement that runs too long is stopped by the server", async (db) =
 });
 
 testEach("a slow sink does not run into the statement timeout", async (db) => {
-  await using source = await openPostgres(db.connection, { ...limits, statementTimeoutS: 1 });
+  // All the waits together are longer than a statement may take, each is much shorter.
+  await using source = await openPostgres(db.connection, { ...limits, statementTimeoutS: 4 });
   let waits = 0;
   const sink = openPgSink({
     onWrote: (s) =>
-      s.rows > 100_000 * waits && waits < 3 ? (waits++, new Promise((done) => setTimeout(done, 600))) : undefined,
+      s.rows > 40_000 * waits && waits < 9 ? (waits++, new Promise((done) => setTimeout(done, 500))) : undefined,
   });
   const report = await source.read(MANY, sink, options);
   assert.equal(report.rows, 400_000);
-  assert.equal(waits, 3);
+  assert.equal(waits, 9);
 });
 
 testEach("a lock that is not granted in time may be waited for again", async (db) => {
@@ -240,9 +241,17 @@ async function statementsRunning(db: TestDatabase): Promise<number> {
   return Number(row![0]);
 }
 
+/** Sessions that stand in `pg_sleep`. */
+async function sleeping(db: TestDatabase): Promise<number> {
+  const [row] = await db.run(
+    `SELECT count(*) FROM pg_stat_activity WHERE datname = '${db.name}' AND wait_event = 'PgSleep'`,
+  );
+  return Number(row![0]);
+}
+
 async function untilQuiet(db: TestDatabase): Promise<void> {
   for (let tries = 0; await statementsRunning(db) > 0; tries++) {
-    assert.ok(tries < 100, "the server still runs a statement");
+    assert.ok(tries < 600, "the server still runs a statement");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -265,8 +274,13 @@ for (const tls of TLS_KINDS) {
   test("an abort while the server thinks stops the statement there", async (db, source) => {
     const controller = new AbortController();
     const reason = new Error("enough");
-    setTimeout(() => controller.abort(reason), 200);
-    const reading = source.read("SELECT pg_sleep(60)::text", openPgSink(), { ...options, signal: controller.signal });
+    const reading = source.read("SELECT pg_sleep(600)::text", openPgSink(), { ...options, signal: controller.signal });
+    const isThinking = async () => (await sleeping(db)) > 0;
+    for (let tries = 0; !await isThinking(); tries++) {
+      assert.ok(tries < 600, "the statement never began");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    controller.abort(reason);
     await assert.rejects(reading, (error) => error === reason);
     await untilQuiet(db);
     const after = await errorOf(() => source.rows("SELECT 1"));

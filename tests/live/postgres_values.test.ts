@@ -10,7 +10,7 @@ import { type Cell, readWithDuckdb, readWithHyparquet } from "../support/exact_p
 import { openPostgresServer, type TestDatabase, withDatabase } from "../support/postgres.ts";
 
 const servers = [await openPostgresServer(18), await openPostgresServer(12)];
-const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 5_000 };
+const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const RANDOM_ROWS = 200;
 const SEED = Number(Deno.env.get("RIVET_TEST_SEED") ?? Date.now() % 1_000_000);
 

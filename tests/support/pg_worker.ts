@@ -11,7 +11,7 @@ const scope = self as unknown as {
 };
 
 scope.onmessage = async (event) => {
-  const limits = { statementTimeoutS: 0, lockTimeoutS: 0, connectTimeoutMs: 5000 };
+  const limits = { statementTimeoutS: 0, lockTimeoutS: 0, connectTimeoutMs: 30_000 };
   await using source = await openPostgres(event.data, limits);
   const sink = openPgSink();
   const options = { batchRows: 100, batchBytes: 1 << 20, throttleMs: 0, signal: new AbortController().signal };

@@ -46,7 +46,7 @@ export interface SourceFixture {
   readonly values: readonly ValueCase[];
 }
 
-const LIMITS: SessionLimits = { statementTimeoutS: 60, lockTimeoutS: 5, connectTimeoutMs: 5_000 };
+const LIMITS: SessionLimits = { statementTimeoutS: 60, lockTimeoutS: 5, connectTimeoutMs: 30_000 };
 
 const opener = (connection: SourceConnection) => (limits: Partial<SessionLimits> = {}) =>
   openSource(connection, { ...LIMITS, ...limits });
