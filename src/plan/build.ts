@@ -288,7 +288,7 @@ function missing(mode: string, context: KeyContext): RivetError {
 }
 
 /** Lanes at most: SQLite gives one picture on one connection only. */
-export function lanesFor(source: Source, entry: Export, slices: number): number {
-  if (source.engine === "sqlite") return 1;
+export function lanesFor({ engine }: Pick<Source, "engine">, entry: Export, slices: number): number {
+  if (engine === "sqlite") return 1;
   return Math.max(1, Math.min(entry.parallel, Math.max(1, slices)));
 }

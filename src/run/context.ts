@@ -7,7 +7,7 @@ import type { EventSink } from "../report/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SessionLimits, Source, SourceConnection } from "../source/mod.ts";
 import type { Holder, State } from "../state/mod.ts";
-import type { OpenLane, WarmLane } from "./lane.ts";
+import type { OpenLane, WarmLanes } from "./lane.ts";
 
 export interface RunOptions {
   readonly validate: boolean;
@@ -38,7 +38,7 @@ export interface RunContext {
   readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
   readonly openLane: OpenLane;
   /** Absent where lanes need no time to load. */
-  readonly warmLane?: WarmLane;
+  readonly warmLanes?: WarmLanes;
   /** Opens a state that forgets everything, for destinations that cannot keep a promise. */
   readonly openMemoryState: () => Promise<State>;
   readonly isDead: (holder: Holder) => boolean;

@@ -97,30 +97,34 @@ export function parentFolder(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 
-/** Lets a lane load its code before its plan is made. What nobody took when this is disposed of is ended. */
-export type WarmLane = (source: SourceConnection, destination: ResolvedDestination) => Disposable;
+/** Lets lanes load their code before their plan is made. Those that nobody took when this is disposed of are ended. */
+export type WarmLanes = (source: SourceConnection, destination: ResolvedDestination, count: number) => Disposable;
 
-/** Lanes in Workers of their own. One that was warmed goes to the first that asks for exactly its rights. */
-export function workerLanes(): { readonly openLane: OpenLane; readonly warmLane: WarmLane } {
-  const warm = new Map<string, WorkerLane>();
+/** Lanes in Workers of their own. One that was warmed goes to whoever asks for exactly its rights. */
+export function workerLanes(): { readonly openLane: OpenLane; readonly warmLanes: WarmLanes } {
+  const warm = new Map<string, WorkerLane[]>();
   const keyOf = (rights: Deno.PermissionOptionsObject) => JSON.stringify(rights);
   return {
     async openLane(spec, host) {
       const rights = lanePermissions(spec.source, spec.destination);
-      const lane = warm.get(keyOf(rights)) ?? new WorkerLane(rights);
-      warm.delete(keyOf(rights));
+      const lane = warm.get(keyOf(rights))?.shift() ?? new WorkerLane(rights);
       return await lane.open(spec, host);
     },
-    warmLane(source, destination) {
+    warmLanes(source, destination, count) {
       const rights = lanePermissions(source, destination);
-      const lane = new WorkerLane(rights);
-      lane.load(source.engine, destination.kind);
-      warm.set(keyOf(rights), lane);
+      // More than there are processors would only be in the way of the planning.
+      const lanes = Array.from({ length: Math.min(count, navigator.hardwareConcurrency) }, () => {
+        const lane = new WorkerLane(rights);
+        lane.load(source.engine, destination.kind);
+        return lane;
+      });
+      const key = keyOf(rights);
+      warm.set(key, [...warm.get(key) ?? [], ...lanes]);
       return {
         [Symbol.dispose]() {
-          if (warm.get(keyOf(rights)) !== lane) return;
-          warm.delete(keyOf(rights));
-          lane.end();
+          const left = warm.get(key) ?? [];
+          warm.set(key, left.filter((lane) => !lanes.includes(lane)));
+          for (const lane of lanes) if (left.includes(lane)) lane.end();
         },
       };
     },

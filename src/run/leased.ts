@@ -2,7 +2,7 @@
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
 import type { Destination, ResolvedDestination } from "../destination/mod.ts";
-import { checkRules, dayOf, resolvePlace, type Unit } from "../plan/mod.ts";
+import { checkRules, dayOf, lanesFor, resolvePlace, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { Source, SourceConnection } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State } from "../state/mod.ts";
@@ -62,15 +62,21 @@ interface Dialled {
   readonly source: Source;
 }
 
-/** Lets the first lane load its code while its export is planned. What is wrong with either end is for the planning to tell. */
-async function warmLane(context: RunContext, unit: Unit): Promise<Disposable | null> {
-  if (context.warmLane === undefined) return null;
+/** Lets the lanes load their code while their export is planned. What is wrong with either end is for the planning to tell. */
+async function warmLanes(context: RunContext, unit: Unit): Promise<Disposable | null> {
+  if (context.warmLanes === undefined) return null;
   try {
     const connection = await context.config.source.resolveConnection();
-    return context.warmLane(connection, resolvePlace(unit, dayOf(context.runtime.now()), context.runtime));
+    const destination = resolvePlace(unit, dayOf(context.runtime.now()), context.runtime);
+    return context.warmLanes(connection, destination, lanesFor(connection, unit.entry, slicesMax(connection, unit)));
   } catch {
     return null;
   }
+}
+
+/** Before the plan is made: what is not cut has one slice. */
+function slicesMax({ engine }: SourceConnection, { entry }: Unit): number {
+  return entry.mode === "chunked" || (entry.mode === "full" && engine === "postgres") ? Infinity : 1;
 }
 
 async function runWithLease(
@@ -86,7 +92,7 @@ async function runWithLease(
   const state = memory ?? context.state;
   recorder.useState(state);
   const key: ExportKey = { exportName: unit.name, source: context.config.source.identity };
-  using _warm = await warmLane(context, unit);
+  using _warm = await warmLanes(context, unit);
   const dial = async (): Promise<Dialled> => {
     const connection = await context.config.source.resolveConnection();
     return { connection, source: await context.openSource(connection, limitsOf(unit)) };
