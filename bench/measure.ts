@@ -1,5 +1,16 @@
 // How long a whole process runs, what CPU it and its children use, and the most memory it holds: as the kernel counts them.
 
+import { fileURLToPath } from "node:url";
+
+/** Builds the program as it is distributed into `folder`; returns the command that starts it. */
+export async function buildRivet(folder: string): Promise<string[]> {
+  const args = ["run", "-A", fileURLToPath(new URL("../scripts/build.ts", import.meta.url)), folder];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, stderr: "piped" }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const flags = ["-A", "--no-prompt", "--no-config", "--cached-only", "--unstable-worker-options"];
+  return [Deno.execPath(), "run", ...flags, `${folder}/rivet.js`];
+}
+
 export interface Sample {
   readonly wallS: number;
   readonly cpuS: number;

@@ -2,10 +2,17 @@
 // Usage: deno task bench mysql [--runs 5] [--only narrow,wide,text] [--json]     Needs mariadb-server, python3 with venv, and a few GB in TMPDIR.
 
 import { type MysqlServer, openPrivateMariadb, runSql } from "../tests/support/mariadb.ts";
-import { type Contender, measure, measureAlternating, medianOf, preparePython, type Sample } from "./measure.ts";
+import {
+  buildRivet,
+  type Contender,
+  measure,
+  measureAlternating,
+  medianOf,
+  preparePython,
+  type Sample,
+} from "./measure.ts";
 
 const RUNS_DEFAULT = 5;
-const ROOT = new URL("../", import.meta.url).pathname;
 
 const ROWS = { narrow: 2_000_000, wide: 300_000, text: 200_000 } as const;
 type TableName = keyof typeof ROWS;
@@ -38,6 +45,7 @@ export async function main(args: readonly string[]): Promise<void> {
       ["connectorx==0.4.6", "pyarrow"],
       "import connectorx, pyarrow",
     );
+    const program = await buildRivet(`${home}/dist`);
     const server = await openPrivateMariadb([
       "--innodb-buffer-pool-size=3G",
       "--innodb-log-file-size=1G",
@@ -52,7 +60,7 @@ export async function main(args: readonly string[]): Promise<void> {
       console.error(`${table}: loading ${ROWS[table].toLocaleString("en")} rows`);
       await loadTable(server.connection, table);
       await writeConfigs(home, server.connection, table);
-      results.push(await run(home, server, table, python, runs));
+      results.push(await run(home, server, table, { python, program }, runs));
       printTable(results.at(-1)!);
       await runSql(server.connection, `DROP TABLE bench.${table}`);
     }
@@ -60,6 +68,12 @@ export async function main(args: readonly string[]): Promise<void> {
   } finally {
     await Deno.remove(home, { recursive: true });
   }
+}
+
+/** What is started: Python with connectorx, and rivet. */
+interface Programs {
+  readonly python: string;
+  readonly program: readonly string[];
 }
 
 interface Result {
@@ -71,8 +85,14 @@ interface Result {
   readonly checks: readonly { readonly what: string; readonly value: number; readonly limit: number }[];
 }
 
-async function run(home: string, server: MysqlServer, table: TableName, python: string, runs: number): Promise<Result> {
-  const all = contenders(home, server.connection, table, python);
+async function run(
+  home: string,
+  server: MysqlServer,
+  table: TableName,
+  programs: Programs,
+  runs: number,
+): Promise<Result> {
+  const all = contenders(home, server.connection, table, programs);
   const statements: Record<string, number> = {};
   // The pass that is not measured warms the caches and lets the server time its statements.
   for (const contender of all) {
@@ -243,10 +263,14 @@ async function writeConfigs(home: string, connection: Connection, table: TableNa
   }
 }
 
-function contenders(home: string, connection: Connection, table: TableName, python: string): Contender[] {
+function contenders(
+  home: string,
+  connection: Connection,
+  table: TableName,
+  { python, program }: Programs,
+): Contender[] {
   const { host, port, user, password } = connection;
-  const deno = [Deno.execPath(), "run", "-A", "--no-check", "--config", `${ROOT}deno.json`];
-  const rivet = (shape: string) => [...deno, `${ROOT}cli.ts`, "run", "-c", `${home}/${table}_${shape}.yaml`];
+  const rivet = (shape: string) => [...program, "run", "-c", `${home}/${table}_${shape}.yaml`];
   const account = ["--no-defaults", `-h${host}`, `-P${port}`, `-u${user}`, `-p${password ?? ""}`];
   const client = ["mariadb", ...account, "--quick", "--batch", "--raw", "-e", `SELECT * FROM bench.${table}`];
   const url = `mysql://${user}:${encodeURIComponent(password ?? "")}@${host}:${port}/bench`;

@@ -2,7 +2,15 @@
 // Usage: deno task bench pg [--runs 5] [--only narrow,wide,text] [--json]     Needs python3 with venv, and 3 GB in TMPDIR.
 
 import { openPrivatePostgres, type PostgresServer, runSql } from "../tests/support/postgres.ts";
-import { type Contender, measure, measureAlternating, medianOf, preparePython, type Sample } from "./measure.ts";
+import {
+  buildRivet,
+  type Contender,
+  measure,
+  measureAlternating,
+  medianOf,
+  preparePython,
+  type Sample,
+} from "./measure.ts";
 
 const RUNS_DEFAULT = 5;
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -41,6 +49,7 @@ export async function main(args: readonly string[]): Promise<void> {
       [`duckdb==${DUCKDB}`, `duckdb-extension-postgres-scanner==${DUCKDB}`],
       `import duckdb; assert duckdb.__version__ == "${DUCKDB}"; import duckdb_extension_postgres_scanner`,
     );
+    const program = await buildRivet(`${home}/dist`);
     const server = await openPrivatePostgres(18, { shared_buffers: "2GB", autovacuum: "off", max_wal_size: "8GB" });
     const results: Result[] = [];
     for (const table of tables) {
@@ -49,7 +58,7 @@ export async function main(args: readonly string[]): Promise<void> {
       await runSql(server.connection, `VACUUM ANALYZE ${table}`);
       await runSql(server.connection, `SELECT count(*) FROM ${table}`);
       await writeConfigs(home, server, table);
-      results.push(await run(home, server, table, python, runs));
+      results.push(await run(home, server, table, { python, program }, runs));
       printTable(results.at(-1)!);
       await runSql(server.connection, `DROP TABLE ${table}`);
     }
@@ -57,6 +66,12 @@ export async function main(args: readonly string[]): Promise<void> {
   } finally {
     await Deno.remove(home, { recursive: true });
   }
+}
+
+/** What is started: Python with DuckDB, and rivet. */
+interface Programs {
+  readonly python: string;
+  readonly program: readonly string[];
 }
 
 interface Result {
@@ -146,10 +161,15 @@ async function writeConfigs(home: string, server: PostgresServer, table: Table):
   }
 }
 
-function contenders(home: string, server: PostgresServer, table: Table, python: string): Contender[] {
+function contenders(
+  home: string,
+  server: PostgresServer,
+  table: Table,
+  { python, program }: Programs,
+): Contender[] {
   const { host, port, user, password, database } = server.connection;
   const deno = [Deno.execPath(), "run", "-A", "--no-check", "--config", `${ROOT}deno.json`];
-  const rivet = (shape: string) => [...deno, `${ROOT}cli.ts`, "run", "-c", configPath(home, table, shape)];
+  const rivet = (shape: string) => [...program, "run", "-c", configPath(home, table, shape)];
   const before = () => empty(home);
   const dsn = `host=${host} port=${port} user=${user} dbname=${database} password='${
     (password ?? "").replaceAll("\\", "\\\\").replaceAll("'", "\\'")
@@ -189,10 +209,10 @@ async function run(
   home: string,
   server: PostgresServer,
   table: Table,
-  python: string,
+  programs: Programs,
   runs: number,
 ): Promise<Result> {
-  const all = contenders(home, server, table, python);
+  const all = contenders(home, server, table, programs);
   const statements: Record<string, number> = {};
   const fileMb: Record<string, number> = {};
   // The pass that is not measured warms the caches, weighs the files and lets the server time its statements.

@@ -2,9 +2,8 @@
 // Usage: deno task bench pg-many [--rows 10000000] [--chunks 100] [--mode chunked|key|pages] [--runs 1]     Needs 4 GB in TMPDIR.
 
 import { openPrivatePostgres, type PostgresServer, runSql } from "../tests/support/postgres.ts";
-import { measure } from "./measure.ts";
+import { buildRivet, measure } from "./measure.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const RSS_MB_MAX = 250;
 
 const CUTS: Readonly<Record<string, (rows: number, chunks: number) => object>> = {
@@ -68,18 +67,7 @@ async function runOnce(home: string, rows: number): Promise<void> {
   await Deno.remove(`${home}/out`, { recursive: true }).catch(() => {});
   const { wallS, cpuS, rssMb } = await measure({
     name: "rivet",
-    command: [
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-check",
-      "--config",
-      `${ROOT}deno.json`,
-      `${ROOT}cli.ts`,
-      "run",
-      "-c",
-      `${home}/rivet.yaml`,
-    ],
+    command: [...await buildRivet(`${home}/dist`), "run", "-c", `${home}/rivet.yaml`],
   });
   const manifest = JSON.parse(await Deno.readTextFile(`${home}/out/manifest.json`)) as {
     row_count: number;

@@ -2,10 +2,9 @@
 // Usage: deno task bench reconcile [--runs 5] [--rows 2000000]     Needs 3 GB in TMPDIR.
 
 import { openPrivatePostgres, runSql } from "../tests/support/postgres.ts";
-import { type Contender, measureAlternating, medianOf } from "./measure.ts";
+import { buildRivet, type Contender, measureAlternating, medianOf } from "./measure.ts";
 import { NARROW } from "./pg.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const RATIO_MAX = 1.1;
 
 export async function main(args: readonly string[]): Promise<void> {
@@ -30,7 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
       }],
     };
     await Deno.writeTextFile(`${home}/rivet.yaml`, JSON.stringify(config));
-    const rivet = [Deno.execPath(), "run", "-A", "--no-check", "--config", `${ROOT}deno.json`, `${ROOT}cli.ts`];
+    const rivet = await buildRivet(`${home}/dist`);
     const contenders: Contender[] = [
       { name: "run, no compression", command: [...rivet, "run", "-c", `${home}/rivet.yaml`] },
       { name: "reconcile", command: [...rivet, "reconcile", "-c", `${home}/rivet.yaml`, "-e", "narrow"] },

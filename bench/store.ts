@@ -3,10 +3,9 @@
 
 import { openPrivatePostgres, runSql } from "../tests/support/postgres.ts";
 import { startS3Fake } from "../tests/support/s3_fake.ts";
-import { type Contender, measureAlternating, medianOf } from "./measure.ts";
+import { buildRivet, type Contender, measureAlternating, medianOf } from "./measure.ts";
 import { NARROW } from "./pg.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const WALL_RATIO_MAX = 1.2;
 const RSS_MB_MAX = 250;
 
@@ -34,6 +33,7 @@ export async function main(args: readonly string[]): Promise<void> {
         secret_key_env: "RIVET_BENCH_KEY",
       },
     };
+    const program = await buildRivet(`${home}/dist`);
     const contenders: Contender[] = [];
     for (const [name, destination] of Object.entries(destinations)) {
       const config = {
@@ -41,10 +41,9 @@ export async function main(args: readonly string[]): Promise<void> {
         exports: [{ name: "narrow", table: "narrow", mode: "full", format: "parquet", destination }],
       };
       await Deno.writeTextFile(`${home}/${name}.yaml`, JSON.stringify(config));
-      const deno = [Deno.execPath(), "run", "-A", "--no-check", "--config", `${ROOT}deno.json`];
       contenders.push({
         name,
-        command: [...deno, `${ROOT}cli.ts`, "run", "-c", `${home}/${name}.yaml`],
+        command: [...program, "run", "-c", `${home}/${name}.yaml`],
         before: async () => {
           await Deno.remove(`${home}/out`, { recursive: true }).catch(() => {});
           await Deno.remove(`${home}/.rivet_state.db`).catch(() => {});

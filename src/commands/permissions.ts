@@ -44,7 +44,7 @@ async function permissionsCommand(context: CommandContext, flags: PermissionFlag
   ]);
   const config = await readConfig(flags.config, { params: flags.param, runtime });
   const exports = selectExports(config, flags.export);
-  const found = await programPermissions({ config, exports, runtime, program: programFolder() });
+  const found = await programPermissions({ config, exports, runtime, code: codeFolders() });
   // What the config asks for, and the client of a store, beside what the program itself looks at.
   asked.delete("HOME");
   const permissions = { ...found, env: [...new Set([...found.env, ...asked])].sort() };
@@ -60,9 +60,11 @@ async function permissionsCommand(context: CommandContext, flags: PermissionFlag
   context.terminal.out(toJson({ flags: deno, ...permissions, lanes }));
 }
 
-/** Null where the program is not files of its own. */
-function programFolder(): string | null {
-  return import.meta.url.startsWith("file:")
-    ? fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "")
-    : null;
+/** Where the program's code lies, told from this file. */
+const CODE = ["../../src", "../../node_modules"];
+
+/** None where the program is not files of its own. */
+function codeFolders(): string[] {
+  const { url } = import.meta;
+  return url.startsWith("file:") ? CODE.map((place) => fileURLToPath(new URL(place, url)).replace(/\/$/, "")) : [];
 }

@@ -3,3 +3,6 @@
 
 /** @returns {Promise<WebAssembly.Module>} */
 export const importModule = () => import.source("./core.wasm");
+
+/** Files that whoever compiles the core must be allowed to read. @type {readonly string[]} */
+export const moduleFiles = [];

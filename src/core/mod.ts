@@ -17,4 +17,4 @@ export type {
   PartObservations,
   SliceObservations,
 } from "./spec.ts";
-export { compileCore, openCore } from "./open.ts";
+export { compileCore, coreFiles, openCore } from "./open.ts";

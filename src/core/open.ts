@@ -1,10 +1,13 @@
 // The core's interfaces over one WASM instance, shared by the encoders and readers of a lane.
 
 // @ts-types="./compile.d.ts"
-import { importModule } from "./compile.js";
+import { importModule, moduleFiles } from "./compile.js";
 import { RivetError } from "../errors.ts";
 import { type Instance, openInstance } from "./instance.ts";
 import type { Core, Encoder, EncoderSpec, FileReader } from "./spec.ts";
+
+/** Files that a lane must be allowed to read to compile the core; none where the core is part of the program. */
+export const coreFiles = moduleFiles;
 
 /** Compiles the core. The module can be posted to Workers, which then need not compile it again. */
 export async function compileCore(): Promise<WebAssembly.Module> {

@@ -1,6 +1,7 @@
 // A lane runs slices, one at a time. In production it is a Worker that may reach this export's source and destination and nothing else.
 
 import { fromWireError, RivetError, type WireError } from "../errors.ts";
+import { coreFiles } from "../core/mod.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
 import type { Consistency, Engine, SessionLimits, SourceConnection } from "../source/mod.ts";
@@ -71,7 +72,7 @@ export function lanePermissions(
 ): Deno.PermissionOptionsObject {
   const paths = destination === null ? { read: [], write: [] } : destinationPaths(destination);
   const hosts = [...sourceHosts(source), ...(destination === null ? [] : destinationHosts(destination))];
-  const files = source.engine === "sqlite" ? [parentFolder(source.path)] : [];
+  const files = source.engine === "sqlite" ? [parentFolder(source.path), ...coreFiles] : coreFiles;
   return {
     net: hosts.length === 0 ? false : hosts,
     read: orNone([...paths.read, ...files]),

@@ -31,19 +31,18 @@ export interface PermissionInput {
   readonly config: Config;
   readonly exports: readonly Export[];
   readonly runtime: Runtime;
-  /** The program's folder: a lane's modules are read when it starts. Null for a program that is one file. */
-  readonly program: string | null;
+  /** Folders of the program's code: a lane's modules are read when it starts. None for a program that is one file. */
+  readonly code: readonly string[];
 }
 
 /** Reads the variables and files that the connection refers to; throws what a run would throw when they are missing. */
 export async function programPermissions(input: PermissionInput): Promise<ProgramPermissions> {
-  const { config, exports, runtime, program } = input;
+  const { config, exports, runtime, code } = input;
   const connection = await config.source.resolveConnection();
   const home = runtime.env("HOME") ?? "/";
   const state = stateNeeds(runtime.env("RIVET_STATE_URL"), config.directory);
   const needs = exports.map((entry) => destinationNeeds(placeOf(entry, runtime), home));
   const files = connection.engine === "sqlite" ? [parentFolder(connection.path)] : [];
-  const code = program === null ? [] : [join(program, "src"), join(program, "node_modules")];
   return {
     net: merge([...sourceHosts(connection), ...state.net, ...webhookHosts(config), ...needs.flatMap(({ net }) => net)]),
     read: mergePaths([

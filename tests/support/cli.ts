@@ -15,9 +15,21 @@ export interface CliOptions {
   readonly env?: Record<string, string>;
 }
 
+/** Another build of the program, to be tested in place of the sources: `dist/rivet.js`. */
+const BUILT = Deno.env.get("RIVET_TEST_PROGRAM");
+/** What a bundled program needs, as its command starts it. */
+const BUILT_FLAGS = ["--no-prompt", "--no-config", "--cached-only", "--unstable-worker-options"] as const;
+
 /** Arguments of a Deno process that runs the command line. */
-export function cliArgs(args: readonly string[]): string[] {
-  return ["run", "-A", "--no-prompt", "--config", join(CLI, "../deno.json"), CLI, ...args];
+export function cliArgs(args: readonly string[], allowed: readonly string[] = ["-A", "--no-prompt"]): string[] {
+  return BUILT === undefined
+    ? ["run", ...allowed, "--config", join(CLI, "../deno.json"), CLI, ...args]
+    : builtArgs(BUILT, args, allowed);
+}
+
+/** The same for a bundled program. */
+export function builtArgs(built: string, args: readonly string[], allowed: readonly string[] = ["-A"]): string[] {
+  return ["run", ...BUILT_FLAGS, ...allowed, built, ...args];
 }
 
 /** Runs a command to its end. */

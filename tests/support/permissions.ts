@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { CLI, type CliResult, runCli } from "./cli.ts";
-import { join } from "./files.ts";
+import { cliArgs, type CliResult, runCli } from "./cli.ts";
 
 const LISTS = {
   net: z.array(z.string()),
@@ -35,7 +34,7 @@ export async function runConfined(
   options: { readonly cwd: string; readonly env: Record<string, string> },
 ): Promise<CliResult> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, "--config", join(CLI, "../deno.json"), CLI, ...args],
+    args: cliArgs(args, flags),
     cwd: options.cwd,
     env: { NO_COLOR: "1", ...options.env },
     stdin: "null",

@@ -40,7 +40,7 @@ interface Given {
   readonly env?: Record<string, string>;
   readonly redacted?: Record<string, unknown>;
   readonly webhook?: string;
-  readonly program?: string;
+  readonly code?: string[];
 }
 
 function ask(given: Given) {
@@ -52,7 +52,7 @@ function ask(given: Given) {
   } as unknown as Config;
   const exports = given.destinations.map((destination, i) => ({ name: `e${i}`, destination }) as unknown as Export);
   const runtime = { ...systemRuntime(), env: (name: string) => ({ HOME: "/home/me", ...given.env })[name] };
-  return programPermissions({ config, exports, runtime, program: given.program ?? null });
+  return programPermissions({ config, exports, runtime, code: given.code ?? [] });
 }
 
 Deno.test("the network is the source, the stores, the state and the webhooks, each once", async () => {
@@ -88,7 +88,7 @@ Deno.test("files of the source are read where they are: a database's folder, a C
   const { read } = await ask({
     destinations: [],
     redacted: { url_file: "/run/secrets/url", tls: { ca_file: "ca.pem" } },
-    program: "/opt/rivet",
+    code: ["/opt/rivet/src", "/opt/rivet/node_modules"],
   });
   assert.deepEqual(read.filter((path) => !path.includes(".rivet")), [
     "/home/me/etl",
