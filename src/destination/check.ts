@@ -53,12 +53,13 @@ export interface RecordedFile {
   readonly digests: Readonly<Record<string, string>>;
 }
 
-/** What is wrong with recorded files, each with the reason, in their order. */
+/** What is wrong with recorded files, each with the reason, in their order. Without `listed` they are listed now. */
 export async function findDamages<F extends RecordedFile>(
   destination: Destination,
   files: readonly F[],
+  listed?: ReadonlyMap<string, StoredObject>,
 ): Promise<{ readonly file: F; readonly reason: string }[]> {
-  const stored = await listByKey(destination);
+  const stored = listed ?? await listByKey(destination);
   // A local disk gives no more for being asked from several sides.
   const atOnce = destination.capabilities.commitProtocol === "atomic" ? 1 : CHECKS_AT_ONCE;
   const found = await mapSome(files, atOnce, async (file) => {

@@ -7,32 +7,51 @@ import { type ErrorCode, type RetryClass, RivetError } from "../errors.ts";
 const WRITE_BYTES_MIN = 256 << 10;
 const READ_BYTES = 256 << 10;
 
-/** Writes a body in blocks of at least `WRITE_BYTES_MIN`; each byte is copied at most once. Returns the bytes written. */
+/**
+ * Writes a body in blocks of at least `WRITE_BYTES_MIN`; each byte is copied at most once, those of a small body never. Returns the
+ * bytes written.
+ */
 export async function writeGathered(
   file: Deno.FsFile,
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
   release: (chunk: Uint8Array) => void = () => {},
 ): Promise<number> {
+  let first: Uint8Array | null = null;
   let block: Uint8Array<ArrayBuffer> | null = null;
   let filled = 0;
   let size = 0;
+  const gather = (chunk: Uint8Array) => {
+    block ??= new Uint8Array(WRITE_BYTES_MIN);
+    block.set(chunk, filled);
+    filled += chunk.length;
+    release(chunk);
+  };
   for await (const chunk of body) {
     signal.throwIfAborted();
+    const isFirst = size === 0;
     size += chunk.length;
+    if (isFirst && chunk.length < WRITE_BYTES_MIN) {
+      first = chunk;
+      continue;
+    }
+    if (first !== null) gather(first);
+    first = null;
     if (filled + chunk.length > WRITE_BYTES_MIN) {
       if (filled > 0) await writeAll(file, block!.subarray(0, filled));
       filled = 0;
     }
-    if (chunk.length >= WRITE_BYTES_MIN) await writeAll(file, chunk);
+    if (chunk.length < WRITE_BYTES_MIN) gather(chunk);
     else {
-      block ??= new Uint8Array(WRITE_BYTES_MIN);
-      block.set(chunk, filled);
-      filled += chunk.length;
+      await writeAll(file, chunk);
+      release(chunk);
     }
-    release(chunk);
   }
   signal.throwIfAborted();
+  if (first !== null) {
+    for (let done = 0; done < first.length;) done += file.writeSync(first.subarray(done));
+    release(first);
+  }
   if (filled > 0) await writeAll(file, block!.subarray(0, filled));
   return size;
 }
@@ -41,10 +60,37 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
 
-/** Makes the names in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path, { read: true });
+interface Syncing {
+  running: Promise<void>;
+  /** For those who came while one ran: it may have begun before their names were there. */
+  next: Promise<void> | null;
+}
+
+const syncing = new Map<string, Syncing>();
+
+/** Makes the names in a folder durable. Those who ask while it is being done share the next time. */
+export function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return Promise.resolve();
+  const found = syncing.get(path);
+  if (found !== undefined) {
+    return found.next ??= found.running.then(() => {}, () => {}).then(() => begin(path));
+  }
+  return begin(path);
+}
+
+function begin(path: string): Promise<void> {
+  const own: Syncing = { running: syncNow(path), next: null };
+  syncing.set(path, own);
+  const end = () => {
+    // Whoever waits for the next one begins it right away.
+    if (own.next === null) syncing.delete(path);
+  };
+  own.running.then(end, end);
+  return own.running;
+}
+
+async function syncNow(path: string): Promise<void> {
+  using folder = Deno.openSync(path, { read: true });
   await folder.sync();
 }
 

@@ -1,4 +1,4 @@
-// A lane runs slices, one at a time. In production it is a Worker that may reach this export's source and destination and nothing else.
+// A lane reads slices, one at a time. In production it is a Worker that may reach this export's source and destination and nothing else.
 
 import { fromWireError, RivetError, type WireError } from "../errors.ts";
 import { coreFiles } from "../core/mod.ts";
@@ -23,6 +23,7 @@ export interface Lane {
   readonly consistency: Consistency;
   /** Small results as text, in the lane's picture; not while a slice runs. */
   rows(sql: string): Promise<(string | null)[][]>;
+  /** May be called again before it answers: slices are read in the order of the calls, and stored beside each other. */
   run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
   observe(
     request: ObserveRequest,
@@ -52,6 +53,9 @@ export type ToLane =
   | { readonly kind: "abort" }
   | { readonly kind: "credentials"; readonly destination: ResolvedDestination }
   | { readonly kind: "close" };
+
+/** What is asked and answered carries the number of the question; the rest carries none. */
+export type Numbered<T> = T & { readonly id?: number };
 
 export type FromLane =
   | { readonly kind: "opened"; readonly joined: boolean; readonly consistency: Consistency }
@@ -132,11 +136,16 @@ export function workerLanes(): { readonly openLane: OpenLane; readonly warmLanes
   };
 }
 
+interface Question {
+  readonly onProgress: (progress: SliceProgress) => void;
+  readonly answer: PromiseWithResolvers<FromLane>;
+}
+
 class WorkerLane implements Lane {
   joined = false;
   consistency: Consistency = "none";
-  #pending: PromiseWithResolvers<FromLane> | null = null;
-  #onProgress: (progress: SliceProgress) => void = () => {};
+  readonly #pending = new Map<number, Question>();
+  #asked = 0;
   #dead: RivetError | null = null;
 
   #host: LaneHost | null = null;
@@ -148,11 +157,11 @@ class WorkerLane implements Lane {
       name: "rivet-lane",
       deno: { permissions: rights },
     } as WorkerOptions);
-    this.worker.onmessage = (event: MessageEvent<FromLane>) => this.#receive(event.data);
+    this.worker.onmessage = (event: MessageEvent<Numbered<FromLane>>) => this.#receive(event.data);
     this.worker.onerror = (event) => {
       event.preventDefault();
       this.#dead = new RivetError("RIVET_RUN_UNITS_FAILED", `A lane died: ${event.message}`, { retry: "reconnect" });
-      this.#pending?.reject(this.#dead);
+      this.#rejectAll(this.#dead);
     };
   }
 
@@ -178,28 +187,38 @@ class WorkerLane implements Lane {
     this.worker.terminate();
   }
 
-  /** Sends one request and waits for its answer; only one is under way at a time. */
-  async ask(message: ToLane): Promise<FromLane> {
+  /** Sends one request and waits for its answer. */
+  async ask(message: ToLane, onProgress: Question["onProgress"] = () => {}): Promise<FromLane> {
     if (this.#dead !== null) throw this.#dead;
-    this.#pending = Promise.withResolvers<FromLane>();
-    this.worker.postMessage(message);
+    const id = ++this.#asked;
+    const answer = Promise.withResolvers<FromLane>();
+    this.#pending.set(id, { onProgress, answer });
+    this.worker.postMessage({ ...message, id } satisfies Numbered<ToLane>);
     try {
-      const answer = await this.#pending.promise;
-      if (answer.kind === "failed") throw fromWireError(answer.error);
-      return answer;
+      const message = await answer.promise;
+      if (message.kind === "failed") throw fromWireError(message.error);
+      return message;
     } finally {
-      this.#pending = null;
+      this.#pending.delete(id);
     }
   }
 
-  #receive(message: FromLane): void {
-    if (message.kind === "progress") this.#onProgress(message.progress);
-    else if (message.kind === "refresh") {
-      this.#host?.refreshDestination().then(
-        (destination) => this.worker.postMessage({ kind: "credentials", destination } satisfies ToLane),
-        (error) => this.#pending?.reject(error),
-      );
-    } else this.#pending?.resolve(message);
+  #receive(message: Numbered<FromLane>): void {
+    if (message.kind === "refresh") return this.#refresh();
+    const question = this.#pending.get(message.id ?? 0);
+    if (message.kind === "progress") question?.onProgress(message.progress);
+    else question?.answer.resolve(message);
+  }
+
+  #refresh(): void {
+    this.#host?.refreshDestination().then(
+      (destination) => this.worker.postMessage({ kind: "credentials", destination } satisfies ToLane),
+      (error) => this.#rejectAll(error),
+    );
+  }
+
+  #rejectAll(error: unknown): void {
+    for (const { answer } of this.#pending.values()) answer.reject(error);
   }
 
   async rows(sql: string): Promise<(string | null)[][]> {
@@ -241,11 +260,10 @@ class WorkerLane implements Lane {
     onProgress: (progress: SliceProgress) => void,
   ): Promise<FromLane> {
     signal.throwIfAborted();
-    this.#onProgress = onProgress;
     const abort = () => this.worker.postMessage({ kind: "abort" } satisfies ToLane);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      return await this.ask(message);
+      return await this.ask(message, onProgress);
     } finally {
       signal.removeEventListener("abort", abort);
     }
@@ -253,7 +271,7 @@ class WorkerLane implements Lane {
 
   async close(): Promise<void> {
     if (this.#dead === null) {
-      const patience = setTimeout(() => this.#pending?.resolve({ kind: "closed" }), CLOSE_PATIENCE_MS);
+      const patience = setTimeout(() => this.#rejectAll(new Error("The lane does not close")), CLOSE_PATIENCE_MS);
       await this.ask({ kind: "close" }).catch(() => {});
       clearTimeout(patience);
     }

@@ -6,20 +6,24 @@ import { compileCore, type Core, openCore } from "../core/mod.ts";
 import { type Destination, loadDestination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
 import { type Consistency, loadSource, openSource, type Source } from "../source/mod.ts";
-import type { FromLane, LaneSpec, ToLane } from "./lane.ts";
+import type { FromLane, LaneSpec, Numbered, ToLane } from "./lane.ts";
 import { compareKeys, observeSlice } from "./observe.ts";
-import { runSlice, type SliceProgress, type SliceRequest } from "./slice.ts";
+import type { SliceProgress, SliceRequest } from "./slice.ts";
+import { openTurns } from "./turns.ts";
 
 interface Scope {
-  onmessage: ((event: MessageEvent<ToLane>) => void) | null;
-  postMessage(message: FromLane): void;
+  onmessage: ((event: MessageEvent<Numbered<ToLane>>) => void) | null;
+  postMessage(message: Numbered<FromLane>): void;
 }
 
 const scope = self as unknown as Scope;
 const PROGRESS_EVERY_MS = 200;
 
 let tools: { source: Source; destination: Destination | null; core: Core } | null = null;
+/** One for all that runs: what stops one stops the lane. */
 let running = new AbortController();
+let runsUnderWay = 0;
+const runInTurn = openTurns();
 
 async function open(spec: LaneSpec): Promise<{ joined: boolean; consistency: Consistency }> {
   const core = await openCore();
@@ -57,34 +61,44 @@ async function ask(sql: string): Promise<(string | null)[][]> {
   return await tools.source.rows(sql);
 }
 
-/** The tools of one request, with a signal and a pace of its own. */
-function beginWork() {
+/** The tools of one request, with a pace of its own. */
+function workTools(id: number) {
   invariant(tools !== null, "A lane was asked to work before it was opened");
-  running = new AbortController();
   let next = performance.now() + PROGRESS_EVERY_MS;
   const onProgress = (progress: SliceProgress) => {
     const now = performance.now();
     if (now < next) return;
     next = now + PROGRESS_EVERY_MS;
-    scope.postMessage({ kind: "progress", progress });
+    scope.postMessage({ kind: "progress", progress, id });
   };
   return { ...tools, signal: running.signal, onProgress };
 }
 
-async function run(request: SliceRequest): Promise<void> {
-  const { destination, ...work } = beginWork();
+/** A signal that was aborted is replaced when nothing that it stopped is left. */
+async function work(body: () => Promise<FromLane>): Promise<FromLane> {
+  if (runsUnderWay === 0) running = new AbortController();
+  runsUnderWay++;
+  try {
+    return await body();
+  } finally {
+    runsUnderWay--;
+  }
+}
+
+async function run(request: SliceRequest, id: number): Promise<FromLane> {
+  const { destination, ...work } = workTools(id);
   invariant(destination !== null, "A lane without a destination was asked to write");
-  scope.postMessage({ kind: "done", result: await runSlice(request, { ...work, destination }) });
+  return { kind: "done", result: await runInTurn(request, { ...work, destination }) };
 }
 
-async function observe(request: ObserveRequest): Promise<void> {
-  scope.postMessage({ kind: "observed", result: await observeSlice(request, beginWork()) });
+async function observe(request: ObserveRequest, id: number): Promise<FromLane> {
+  return { kind: "observed", result: await observeSlice(request, workTools(id)) };
 }
 
-async function compare(request: KeysRequest): Promise<void> {
-  const { destination, ...work } = beginWork();
+async function compare(request: KeysRequest, id: number): Promise<FromLane> {
+  const { destination, ...work } = workTools(id);
   invariant(destination !== null, "A lane without a destination was asked to read from it");
-  scope.postMessage({ kind: "compared", result: await compareKeys(request, { ...work, destination }) });
+  return { kind: "compared", result: await compareKeys(request, { ...work, destination }) };
 }
 
 async function close(): Promise<void> {
@@ -92,32 +106,34 @@ async function close(): Promise<void> {
   tools = null;
   await source?.[Symbol.asyncDispose]();
   await destination?.[Symbol.asyncDispose]();
-  scope.postMessage({ kind: "closed" });
 }
 
-async function answer(message: ToLane): Promise<void> {
+/** Null for what has no answer. */
+async function answer(message: ToLane, id: number): Promise<FromLane | null> {
   switch (message.kind) {
     case "load":
       await Promise.allSettled([compileCore(), loadSource(message.engine), loadDestination(message.store)]);
-      return;
+      return null;
     case "open":
-      return scope.postMessage({ kind: "opened", ...await open(message.spec) });
+      return { kind: "opened", ...await open(message.spec) };
     case "rows":
-      return scope.postMessage({ kind: "rows", rows: await ask(message.sql) });
+      return { kind: "rows", rows: await ask(message.sql) };
     case "run":
-      return await run(message.request);
+      return await work(() => run(message.request, id));
     case "observe":
-      return await observe(message.request);
+      return await work(() => observe(message.request, id));
     case "compare":
-      return await compare(message.request);
+      return await work(() => compare(message.request, id));
     case "abort":
-      return running.abort();
+      running.abort();
+      return null;
     case "credentials":
       fresh?.resolve(message.destination);
       fresh = null;
-      return;
+      return null;
     case "close":
-      return await close();
+      await close();
+      return { kind: "closed" };
     default: {
       const never: never = message;
       return never;
@@ -125,6 +141,10 @@ async function answer(message: ToLane): Promise<void> {
   }
 }
 
-scope.onmessage = (event) => {
-  answer(event.data).catch((error) => scope.postMessage({ kind: "failed", error: toWireError(error) }));
+scope.onmessage = ({ data }) => {
+  const id = data.id ?? 0;
+  answer(data, id).then(
+    (message) => message === null ? undefined : scope.postMessage({ ...message, id }),
+    (error) => scope.postMessage({ kind: "failed", error: toWireError(error), id }),
+  );
 };

@@ -14,13 +14,19 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
-import type { Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
+import type { JournalEntry, Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import { toJournal } from "./journal.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
 import type { Run } from "./run.ts";
 import type { SliceProgress, SliceResult } from "./slice.ts";
 import { emptySummary, type Mutable, resumeCommand, toMetricRow } from "./summary.ts";
+
+/** Events that come faster are written together. So much of what happened, a killed run may not have told. */
+const JOURNAL_EVERY_MS = 200;
+const JOURNAL_EVENTS_MAX = 1_000;
+/** Asking for the memory in use takes longer than reading a tiny chunk. */
+const MEASURE_EVERY_MS = 100;
 
 export class RunRecorder {
   hasBegun = false;
@@ -33,6 +39,10 @@ export class RunRecorder {
   /** Chunks that this process committed. */
   #committed = 0;
   #writes: Promise<void> = Promise.resolve();
+  #untold: JournalEntry[] = [];
+  #toldAt = -Infinity;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #measuredAt = -Infinity;
   /** What was told before the run had an id to keep it under. */
   readonly #early: RunEvent[] = [];
   readonly #began: number;
@@ -263,6 +273,7 @@ export class RunRecorder {
     s.duration_ms = Math.round(this.context.runtime.monotonic() - this.#began);
     s.peak_rss_mb = Math.max(s.peak_rss_mb, highWaterMb());
     this.#emit({ kind: "run_finished", exportName: this.unit.name, summary: s });
+    if (this.#run !== null) this.#tell(this.#run);
     await this.#writes;
     return s;
   }
@@ -307,6 +318,9 @@ export class RunRecorder {
   }
 
   #measure(): void {
+    const now = performance.now();
+    if (now - this.#measuredAt < MEASURE_EVERY_MS) return;
+    this.#measuredAt = now;
     this.#summary.peak_rss_mb = Math.max(this.#summary.peak_rss_mb, Math.round(Deno.memoryUsage().rss / (1 << 20)));
   }
 
@@ -321,7 +335,21 @@ export class RunRecorder {
   #keep(run: Run, event: RunEvent): void {
     const entry = run.task.export.destination.kind === "stdout" ? null : toJournal(event);
     if (entry === null) return;
-    this.#writes = this.#writes.then(() => run.state.record(run.runId, this.unit.name, entry)).catch(() => {
+    this.#untold.push({ recordedAt: new Date(this.context.runtime.now()).toISOString(), event: entry });
+    const waitMs = this.#toldAt + JOURNAL_EVERY_MS - performance.now();
+    if (waitMs <= 0 || this.#untold.length >= JOURNAL_EVENTS_MAX) this.#tell(run);
+    else this.#timer ??= setTimeout(() => this.#tell(run), waitMs);
+  }
+
+  /** Writes what came since the last time. */
+  #tell(run: Run): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#toldAt = performance.now();
+    const events = this.#untold;
+    if (events.length === 0) return;
+    this.#untold = [];
+    this.#writes = this.#writes.then(() => run.state.record(run.runId, this.unit.name, events)).catch(() => {
       // A journal that cannot be written must not fail sound data; the next state write will say why.
     });
   }

@@ -23,6 +23,8 @@ export interface Run {
   readonly resumed: boolean;
   /** What a resumed run need not read again. */
   readonly kept?: { readonly slices: number; readonly rows: number };
+  /** Of a resumed run: key stems under which files of an earlier process lie that nothing committed. Absent = any may. */
+  readonly leftovers?: ReadonlySet<string>;
   /** 0 for the process that began the run. */
   readonly takeovers: number;
   readonly picture: Picture;

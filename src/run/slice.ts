@@ -51,6 +51,8 @@ export interface SliceTools {
   readonly signal: AbortSignal;
   /** Called after blocks, often; the callee decides what to pass on. */
   onProgress(progress: SliceProgress): void;
+  /** Called when the source has given its last row: it is free, while files may still be on their way. */
+  onRead?(writer: { readonly bytes: number }): void;
 }
 
 /** Bytes that may wait for the destination before the source is made to wait. */
@@ -98,6 +100,9 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
     const report = sumReports(reports);
     const observations = encoder.finish(request.emptyFile);
     await drain();
+    // What the next slice needs is free: its rows come while these files are made durable.
+    encoder.close();
+    tools.onRead?.(writer);
     const parts = await writer.finish();
     checkCounts(report, observations, parts);
     if (request.clean) await removeLeftovers(tools.destination, request, parts);
@@ -155,6 +160,11 @@ function isKeyOf(request: SliceRequest, key: string): boolean {
 export function partKey(request: Pick<SliceRequest, "keyStem" | "extension" | "takeover">, index: number): string {
   const { keyStem, extension, takeover = 0 } = request;
   return `${keyStem}${takeover === 0 ? "" : `_r${takeover}`}${index === 0 ? "" : `_p${index}`}${extension}`;
+}
+
+/** The stem of the slice that a part's key belongs to. */
+export function toKeyStem(key: string): string {
+  return key.replace(/(?:_r\d+)?(?:_p\d+)?\.(?:parquet|csv|csv\.gz|csv\.zst)$/, "");
 }
 
 /** A file on its way to the destination; its observations come with its last byte. */

@@ -1,4 +1,4 @@
-// The lanes at work: each claims the next slice, runs it, commits it. A lane's death is a failed slice, not a failed program.
+// The lanes at work: each claims the next slices, runs them, commits them. A lane's death is a failed slice, not a failed program.
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
@@ -9,9 +9,10 @@ import type { Lane } from "./lane.ts";
 import { worst } from "./level.ts";
 import { chooseRanges, learnFrom } from "./narrow.ts";
 import { openPace, type Pace } from "./pace.ts";
+import { nextClaim } from "./claim.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
 import { type Intent, interrupted, limitsOf, type Run } from "./run.ts";
-import type { SliceRequest } from "./slice.ts";
+import type { SliceRequest, SliceResult } from "./slice.ts";
 
 const MIB = 1 << 20;
 const MEMORY_WAIT_MS_MAX = 5_000;
@@ -25,16 +26,21 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   await sharePicture(run);
   const pace = openPace(run.task.export.tuning, { ...run.task, chunks: run.slices.length });
   // A repair holds some of its export's chunks, under the indexes that they have there.
-  const slices = new Map(run.slices.map((slice) => [slice.index, slice]));
+  const isWhole = run.slices.every((slice, i) => slice.index === i);
+  const byIndex = isWhole ? null : new Map(run.slices.map((slice) => [slice.index, slice]));
+  const sliceOf = (index: number) => byIndex === null ? run.slices[index]! : byIndex.get(index)!;
   const failures: RivetError[] = [];
   const work = async () => {
     await using lane = new LaneHolder(run, connection);
-    for (;;) {
+    const tools = { run, lane, template, pace, signal };
+    for (let slicesMax = 1;;) {
       signal.throwIfAborted();
       await waitForMemory(run, signal);
-      const claimed = await run.state.claimSlice(run.runId, run.lease);
-      if (claimed === null) return;
-      await runOne(run, lane, slices.get(claimed.index)!, claimed.attempts, template, pace, signal);
+      const claimed = await run.state.claimSlices(run.runId, slicesMax, run.lease);
+      if (claimed.length === 0) return;
+      const began = performance.now();
+      await runClaimed(tools, claimed.map(({ index, attempts }) => ({ slice: sliceOf(index), attempt: attempts })));
+      slicesMax = nextClaim(claimed.length, performance.now() - began);
     }
   };
   const lanes = Array.from({ length: run.task.lanes }, () =>
@@ -78,69 +84,129 @@ function stopReason(run: Run): RivetError {
   return reason instanceof RivetError ? reason : interrupted(run.task);
 }
 
-/** One claimed slice until it is committed or final. */
-async function runOne(
-  run: Run,
-  lane: LaneHolder,
-  slice: Slice,
-  attempts: number,
-  template: Template,
-  pace: Pace,
-  signal: AbortSignal,
-): Promise<void> {
-  const { task, recorder, state } = run;
-  for (let attempt = attempts;; attempt++) {
-    recorder.sliceStarted(slice, attempt);
-    try {
-      const open = await lane.open();
-      const ranges = await chooseRanges(run, slice, pace, open);
-      const request = {
-        ...toRequest(task, slice, ranges, template, run.resumed || attempt > 1),
-        takeover: run.takeovers,
-      };
-      const result = await open.run(request, signal, (progress) => recorder.progress(slice, progress));
-      const createdAt = new Date(run.context.runtime.now()).toISOString();
-      const parts = result.parts.map((part) => ({
-        sliceIndex: slice.index,
-        fileName: part.key,
-        observations: part.observations,
-        digests: part.digests,
-        createdAt,
-      }));
-      const format = { format: task.export.format.kind, compression: task.export.format.codec };
-      await recordConsistency(run);
-      await state.commitSlice(
-        run.runId,
-        { index: slice.index, attempt, parts, observations: result.observations },
-        format,
-        run.lease,
-      );
-      recorder.sliceCompleted(slice, result);
-      return learnFrom(run, pace, result.report);
-    } catch (thrown) {
-      const error = withWhere(toRivetError(thrown), `export '${task.name}'`);
-      if (signal.aborted) {
-        await state.failSlice(run.runId, slice.index, "stopped", false, run.lease).catch(() => {});
-        throw run.signal.aborted ? stopReason(run) : error;
-      }
-      const { tuning, chunked } = task.export;
-      const max = attemptsMax(tuning, chunked?.maxAttempts ?? null);
-      // What a reader of standard output got cannot be taken back: a second try would give it the rows twice.
-      const { retrySafe } = run.destination.capabilities;
-      const delay = retrySafe ? retryDelayMs(error, attempt, max, tuning, run.context.runtime.random()) : null;
-      if (!retrySafe && error.retry !== "never") {
-        recorder.warn("destination", "it cannot take back what was written: the failed read is not tried again");
-      }
-      recorder.sliceFailed(slice, attempt, error, delay);
-      if (delay === null) {
-        const shown = run.context.config.hide(error.message);
-        await state.failSlice(run.runId, slice.index, shown, true, run.lease);
-        throw error;
-      }
-      if (needsNewLane(error)) await lane.drop();
-      await run.context.runtime.sleep(delay, signal);
-    }
+interface LaneTools {
+  readonly run: Run;
+  readonly lane: LaneHolder;
+  readonly template: Template;
+  readonly pace: Pace;
+  readonly signal: AbortSignal;
+}
+
+interface Attempt {
+  readonly slice: Slice;
+  readonly attempt: number;
+}
+
+interface FailedAttempt extends Attempt {
+  readonly error: RivetError;
+}
+
+/** Claimed slices until each is committed; throws when one of them is final. What failed among others is tried again alone. */
+async function runClaimed(tools: LaneTools, claimed: readonly Attempt[]): Promise<void> {
+  for (const failed of await attemptAll(tools, claimed)) {
+    for (let left: readonly Attempt[] = [failed]; left.length > 0;) left = await attemptAll(tools, left);
   }
+}
+
+/** One attempt at each; what is done is committed together. Returns those to try again, after the wait that they need. */
+async function attemptAll(tools: LaneTools, attempts: readonly Attempt[]): Promise<Attempt[]> {
+  const { recorder } = tools.run;
+  for (const { slice, attempt } of attempts) recorder.sliceStarted(slice, attempt);
+  const failed: FailedAttempt[] = [];
+  const fail = (attempt: Attempt, thrown: unknown) => {
+    const error = withWhere(toRivetError(thrown), `export '${tools.run.task.name}'`);
+    failed.push({ ...attempt, error });
+  };
+  const done: { readonly attempt: Attempt; readonly result: SliceResult }[] = [];
+  try {
+    (await readAll(tools, attempts)).forEach((outcome, i) => {
+      if (outcome.status === "rejected") fail(attempts[i]!, outcome.reason);
+      else done.push({ attempt: attempts[i]!, result: outcome.value });
+    });
+  } catch (thrown) {
+    for (const attempt of attempts) fail(attempt, thrown);
+  }
+  try {
+    if (done.length > 0) await commitAll(tools.run, done);
+  } catch (thrown) {
+    for (const { attempt } of done.splice(0)) fail(attempt, thrown);
+  }
+  for (const { attempt, result } of done) {
+    recorder.sliceCompleted(attempt.slice, result);
+    learnFrom(tools.run, tools.pace, result.report);
+  }
+  return failed.length === 0 ? [] : await settle(tools, failed);
+}
+
+async function readAll(
+  { run, lane, template, pace, signal }: LaneTools,
+  attempts: readonly Attempt[],
+): Promise<PromiseSettledResult<SliceResult>[]> {
+  const open = await lane.open();
+  const requests: SliceRequest[] = [];
+  for (const { slice, attempt } of attempts) {
+    const ranges = await chooseRanges(run, slice, pace, open);
+    requests.push(toRequest(run, slice, ranges, template, attempt));
+  }
+  return await Promise.allSettled(
+    requests.map((request, i) =>
+      open.run(request, signal, (progress) => run.recorder.progress(attempts[i]!.slice, progress))
+    ),
+  );
+}
+
+async function commitAll(
+  run: Run,
+  done: readonly { readonly attempt: Attempt; readonly result: SliceResult }[],
+): Promise<void> {
+  const { state, task } = run;
+  const createdAt = new Date(run.context.runtime.now()).toISOString();
+  const commits = done.map(({ attempt: { slice: { index }, attempt }, result: { parts, observations } }) => ({
+    index,
+    attempt,
+    parts: parts.map(({ key, observations, digests }) => ({
+      sliceIndex: index,
+      fileName: key,
+      observations,
+      digests,
+      createdAt,
+    })),
+    observations,
+  }));
+  await recordConsistency(run);
+  const format = { format: task.export.format.kind, compression: task.export.format.codec };
+  await state.commitSlices(run.runId, commits, format, run.lease);
+}
+
+/** What becomes of failed attempts: all are tried again after a wait, or the first final one is thrown. */
+async function settle({ run, lane, signal }: LaneTools, failed: readonly FailedAttempt[]): Promise<Attempt[]> {
+  const { task, recorder, state, runId, lease } = run;
+  const { tuning, chunked } = task.export;
+  if (signal.aborted) {
+    for (const { slice } of failed) await state.failSlice(runId, slice.index, "stopped", false, lease).catch(() => {});
+    throw run.signal.aborted ? stopReason(run) : failed[0]!.error;
+  }
+  const max = attemptsMax(tuning, chunked?.maxAttempts ?? null);
+  // What a reader of standard output got cannot be taken back: a second try would give it the rows twice.
+  const { retrySafe } = run.destination.capabilities;
+  const judged = failed.map(({ error, attempt, slice }) => {
+    const delayMs = retrySafe ? retryDelayMs(error, attempt, max, tuning, run.context.runtime.random()) : null;
+    if (!retrySafe && error.retry !== "never") {
+      recorder.warn("destination", "it cannot take back what was written: the failed read is not tried again");
+    }
+    recorder.sliceFailed(slice, attempt, error, delayMs);
+    return { slice, attempt, error, delayMs };
+  });
+  const final = judged.find(({ delayMs }) => delayMs === null);
+  if (final !== undefined) {
+    for (const { slice, error, delayMs } of judged) {
+      await state.failSlice(runId, slice.index, run.context.config.hide(error.message), delayMs === null, lease);
+    }
+    throw final.error;
+  }
+  if (failed.some(({ error }) => needsNewLane(error))) await lane.drop();
+  await run.context.runtime.sleep(Math.max(...judged.map(({ delayMs }) => delayMs ?? 0)), signal);
+  return judged.map(({ slice, attempt }) => ({ slice, attempt: attempt + 1 }));
 }
 
 /** Before a part is committed: whoever finishes the run after a crash must not promise more than its parts hold. */
@@ -237,26 +303,34 @@ export function stemOf(name: string, runId: string): string {
 }
 
 function toRequest(
-  task: Task,
+  run: Run,
   slice: Slice,
   ranges: readonly (Predicate | null)[],
   template: Template,
-  clean: boolean,
+  attempt: number,
 ): SliceRequest {
+  const { task } = run;
   const { format } = task.export;
+  const keyStem = keyStemOf(template.stem, slice);
   return {
     index: slice.index,
     statements: ranges.map((bounds) => sliceSelect(task, template.shape, { bounds })),
     columns: template.shape.columns,
     encoder: template.encoder,
-    keyStem: slice.id === "w" ? template.stem : `${template.stem}_${sliceName(slice)}`,
+    keyStem,
+    takeover: run.takeovers,
     extension: extensionOf(format.kind, format.codec),
     contentType: contentTypeOf(format.kind, format.codec),
     // A stream without rows still tells its reader the columns.
     emptyFile: task.export.destination.kind === "stdout",
-    clean,
+    clean: attempt > 1 || (run.resumed && (run.leftovers?.has(keyStem) ?? true)),
     read: readOptions(task),
   };
+}
+
+/** The key of a slice's first file without its extension, and without what tells takeovers apart. */
+export function keyStemOf(stem: string, slice: Slice): string {
+  return slice.id === "w" ? stem : `${stem}_${sliceName(slice)}`;
 }
 
 /** Ranges keep the name people know them by. */
@@ -268,7 +342,7 @@ function sliceName(slice: Slice): string {
     : slice.id;
 }
 
-function extensionOf(kind: "parquet" | "csv", codec: string): string {
+export function extensionOf(kind: "parquet" | "csv", codec: string): string {
   if (kind === "parquet") return ".parquet";
   return codec === "gzip" ? ".csv.gz" : codec === "zstd" ? ".csv.zst" : ".csv";
 }

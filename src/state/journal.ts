@@ -6,12 +6,12 @@ import type { JournalEntry } from "./state.ts";
 /** The compiled text keeps so many events from either end; all of them stay in `run_event`. */
 const COMPILED_EACH_END = 5_000;
 
-export async function recordEvent(
+export async function recordEvents(
   db: Db,
   now: string,
   runId: string,
   exportName: string,
-  event: Readonly<Record<string, unknown>>,
+  events: readonly JournalEntry[],
 ): Promise<void> {
   await db.transaction(async (sql) => {
     await sql.run(
@@ -19,11 +19,11 @@ export async function recordEvent(
         ON CONFLICT (run_id) DO NOTHING`,
       [runId, exportName, now],
     );
-    await sql.run("INSERT INTO run_event (run_id, recorded_at, event_json) VALUES (?, ?, ?)", [
-      runId,
-      now,
-      JSON.stringify(event),
-    ]);
+    await sql.insert(
+      "run_event",
+      ["run_id", "recorded_at", "event_json"],
+      events.map(({ recordedAt, event }) => [runId, recordedAt, JSON.stringify(event)]),
+    );
     // The end of a run is told after the run was ended.
     const row = await first(sql, "SELECT finished_at FROM run_journal WHERE run_id = ?", [runId]);
     if (row !== null && row["finished_at"] !== null) await compileJournal(sql, runId, now);

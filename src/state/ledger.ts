@@ -8,53 +8,75 @@ import type { Committed, FileRow, Lease, SliceCommit, StoredPart } from "./state
 
 const PARTS_PER_PAGE = 20_000;
 
-/** Ledger rows and the slice's end together: a slice is done exactly when its parts are on record. */
-export async function commitSlice(
+/** Ledger rows and the ends of slices together: a slice is done exactly when its parts are on record. */
+export async function commitSlices(
   db: Db,
   now: string,
   runId: string,
-  commit: SliceCommit,
+  commits: readonly SliceCommit[],
   format: { format: string; compression: string },
   lease: Lease,
 ): Promise<void> {
+  if (commits.length === 0) return;
   await db.transaction(async (sql) => {
     const run = await assertRunning(sql, runId, lease);
-    const { index, attempt, parts, observations } = commit;
-    const changed = await sql.run(
-      `UPDATE chunk_task SET status = 'completed', attempts = ?, last_error = NULL, rows_written = ?, file_name = ?,
-        observations_json = ?, updated_at = ?
-        WHERE run_id = ? AND chunk_index = ? AND status IN ('running', 'completed') AND attempts <= ?`,
-      [
-        attempt,
-        observations.rows,
-        parts[0]?.fileName ?? null,
-        JSON.stringify(observations),
-        now,
-        runId,
-        index,
-        attempt,
-      ],
-    );
-    if (changed === 0) {
-      throw new RivetError("RIVET_INTERNAL_STATE_INVARIANT", `Slice ${index} of run '${runId}' is not running`, {
-        where: `export '${lease.key.exportName}'`,
-      });
-    }
-    const before = await countedTotals(sql, runId, index);
-    await forgetParts(sql, runId, [index]);
+    const indexes = commits.map(({ index }) => index);
+    await completeSlices(sql, now, runId, commits, lease);
+    // Only a slice that is committed again has parts already.
+    const before = await countedTotals(sql, runId, indexes);
+    if (before.files > 0) await forgetParts(sql, runId, indexes);
     const exportName = text(run, "export_name");
     const { format: name, compression } = format;
-    await sql.insert(
-      "file_log",
-      FILE_COLUMNS,
-      parts.map((part) => [runId, exportName, part.fileName, ...partValues(part), name, compression, index]),
+    const parts = commits.flatMap((commit) =>
+      commit.parts.map((part) => [
+        runId,
+        exportName,
+        part.fileName,
+        ...partValues(part),
+        name,
+        compression,
+        commit.index,
+      ])
     );
-    const after = await countedTotals(sql, runId, index);
+    if (parts.length > 0) await sql.insert("file_log", FILE_COLUMNS, parts);
+    const after = await countedTotals(sql, runId, indexes);
     await addRunningTotals(sql, runId, {
       rows: after.rows - before.rows,
       bytes: after.bytes - before.bytes,
       files: after.files - before.files,
     });
+  });
+}
+
+/** One statement for all: on a server each would cost a round trip. */
+async function completeSlices(
+  sql: Sql,
+  now: string,
+  runId: string,
+  commits: readonly SliceCommit[],
+  lease: Lease,
+): Promise<void> {
+  const values = commits.flatMap(({ index, attempt, parts, observations }) => [
+    index,
+    attempt,
+    observations.rows,
+    parts[0]?.fileName ?? null,
+    JSON.stringify(observations),
+  ]);
+  const changed = await sql.run(
+    `UPDATE chunk_task SET status = 'completed', attempts = done.attempt, last_error = NULL,
+      rows_written = done.row_total, file_name = done.name, observations_json = done.observed, updated_at = ?
+      FROM (SELECT CAST(column1 AS BIGINT) AS place, CAST(column2 AS BIGINT) AS attempt,
+          CAST(column3 AS BIGINT) AS row_total, CAST(column4 AS TEXT) AS name, CAST(column5 AS TEXT) AS observed
+        FROM (VALUES ${commits.map(() => "(?, ?, ?, ?, ?)").join(", ")}) AS given) AS done
+      WHERE run_id = ? AND chunk_index = done.place AND status IN ('running', 'completed') AND attempts <= done.attempt`,
+    [now, ...values, runId],
+  );
+  if (changed === commits.length) return;
+  const names = commits.map(({ index }) => index).join(", ");
+  const who = commits.length === 1 ? `Slice ${names} of run '${runId}' is` : `A slice of ${names} of run '${runId}' is`;
+  throw new RivetError("RIVET_INTERNAL_STATE_INVARIANT", `${who} not running`, {
+    where: `export '${lease.key.exportName}'`,
   });
 }
 
@@ -106,13 +128,13 @@ export async function forgetParts(sql: Sql, runId: string, indexes: readonly num
   await sql.run(`DELETE FROM file_log WHERE run_id = ? AND chunk_index IN (${marks(indexes)})`, [runId, ...indexes]);
 }
 
-/** What the ledger holds of a run, or of one of its slices. */
-export async function countedTotals(sql: Sql, runId: string, index?: number): Promise<Totals> {
+/** What the ledger holds of a run, or of some of its slices. */
+export async function countedTotals(sql: Sql, runId: string, indexes?: readonly number[]): Promise<Totals> {
   const row = await first(
     sql,
     `SELECT count(*) AS files, sum(row_count) AS row_total, sum(bytes) AS byte_total FROM file_log
-      WHERE run_id = ?${index === undefined ? "" : " AND chunk_index = ?"}`,
-    index === undefined ? [runId] : [runId, index],
+      WHERE run_id = ?${indexes === undefined ? "" : ` AND chunk_index IN (${marks(indexes)})`}`,
+    [runId, ...indexes ?? []],
   );
   return { files: count(row, "files"), rows: count(row, "row_total"), bytes: count(row, "byte_total") };
 }

@@ -76,28 +76,41 @@ export async function listSlices(sql: Sql, runId: string): Promise<StoredSlice[]
   }
 }
 
-/** Pending ones in order first, then failed ones with attempts left. */
-export async function claimSlice(db: Db, now: string, runId: string, lease: Lease): Promise<StoredSlice | null> {
+/** Pending ones in order first, then failed ones with attempts left; in order of the plan. */
+export async function claimSlices(
+  db: Db,
+  now: string,
+  runId: string,
+  slicesMax: number,
+  lease: Lease,
+): Promise<StoredSlice[]> {
   return await db.transaction(async (sql) => {
     const run = await assertRunning(sql, runId, lease);
-    return await claim(sql, now, "run_id = ? AND status = 'pending' ORDER BY chunk_index", [runId]) ??
-      await claim(sql, now, "run_id = ? AND status = 'failed' AND attempts < ? ORDER BY attempts, chunk_index", [
-        runId,
-        count(run, "max_chunk_attempts"),
-      ]);
+    const pending = "run_id = ? AND status = 'pending' ORDER BY chunk_index";
+    const claimed = await claim(sql, now, pending, [runId], slicesMax);
+    if (claimed.length > 0) return claimed;
+    const failed = "run_id = ? AND status = 'failed' AND attempts < ? ORDER BY attempts, chunk_index";
+    return await claim(sql, now, failed, [runId, count(run, "max_chunk_attempts")], slicesMax);
     // What a power failure makes of a claim is what it makes of the process: the slice is read again.
   }, { durable: false });
 }
 
-async function claim(sql: Sql, now: string, where: string, values: readonly SqlValue[]): Promise<StoredSlice | null> {
+async function claim(
+  sql: Sql,
+  now: string,
+  where: string,
+  values: readonly SqlValue[],
+  slicesMax: number,
+): Promise<StoredSlice[]> {
   const lock = sql.kind === "postgres" ? " FOR UPDATE SKIP LOCKED" : "";
-  const row = await first(
-    sql,
-    `UPDATE chunk_task SET status = 'running', attempts = attempts + 1, updated_at = ?
-      WHERE id = (SELECT id FROM chunk_task WHERE ${where} LIMIT 1${lock}) RETURNING *`,
-    [now, ...values],
+  // Materialized: a join that asked the inner statement twice would lock, and claim, more than it was told to.
+  const rows = await sql.all(
+    `WITH next AS MATERIALIZED (SELECT id FROM chunk_task WHERE ${where} LIMIT ?${lock})
+      UPDATE chunk_task SET status = 'running', attempts = attempts + 1, updated_at = ?
+      WHERE id IN (SELECT id FROM next) RETURNING *`,
+    [...values, slicesMax, now],
   );
-  return row === null ? null : toSlice(row);
+  return rows.map(toSlice).sort((a, b) => a.index - b.index);
 }
 
 export async function failSlice(

@@ -231,12 +231,12 @@ export interface State extends AsyncDisposable {
   parts(runId: string): Promise<StoredPart[]>;
   /** What the parts of a run come to, without reading them one by one. */
   committed(runId: string): Promise<Committed>;
-  /** The lowest pending slice, or a failed one with attempts left, now running; null when there is none. Safe between processes. */
-  claimSlice(runId: string, lease: Lease): Promise<StoredSlice | null>;
-  /** Ledger rows and slice done together, only while the lease is held: RIVET_STATE_LEASE_LOST otherwise. Replaces an earlier commit of the slice. */
-  commitSlice(
+  /** The lowest pending slices, or failed ones with attempts left, now running; none when there are none. Safe between processes. */
+  claimSlices(runId: string, slicesMax: number, lease: Lease): Promise<StoredSlice[]>;
+  /** Ledger rows and slices done together, only while the lease is held: RIVET_STATE_LEASE_LOST otherwise. Replaces earlier commits of the slices. */
+  commitSlices(
     runId: string,
-    commit: SliceCommit,
+    commits: readonly SliceCommit[],
     format: { format: string; compression: string },
     lease: Lease,
   ): Promise<void>;
@@ -266,8 +266,8 @@ export interface State extends AsyncDisposable {
   abandonedParts(destinationUri: string): Promise<{ runId: string; fileName: string }[]>;
   forgetAbandonedParts(runId: string): Promise<void>;
 
-  /** Appends one event at once, so that a killed run has a journal. */
-  record(runId: string, exportName: string, event: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Appends events while the run goes on, so that a killed run has a journal. */
+  record(runId: string, exportName: string, events: readonly JournalEntry[]): Promise<void>;
   journal(runId: string): Promise<JournalEntry[]>;
   journals(
     exportName: string,

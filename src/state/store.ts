@@ -1,9 +1,9 @@
 // The state as the engine sees it: each method is one function of this folder, called with the open database and the time.
 
 import type { Db } from "./db.ts";
-import { listJournals, readJournal, recordEvent } from "./journal.ts";
+import { listJournals, readJournal, recordEvents } from "./journal.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.ts";
-import { abandonedParts, commitSlice, forgetAbandonedParts, listFiles, listParts, readCommitted } from "./ledger.ts";
+import { abandonedParts, commitSlices, forgetAbandonedParts, listFiles, listParts, readCommitted } from "./ledger.ts";
 import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
 import * as progress from "./progress.ts";
 import { commitRepair } from "./repairs.ts";
@@ -37,8 +37,8 @@ export function makeState(db: Db, nowMs: () => number): State {
     slices: (runId) => slices.listSlices(db, runId),
     parts: (runId) => listParts(db, runId),
     committed: (runId) => readCommitted(db, runId),
-    claimSlice: (runId, lease) => slices.claimSlice(db, now(), runId, lease),
-    commitSlice: (runId, commit, format, lease) => commitSlice(db, now(), runId, commit, format, lease),
+    claimSlices: (runId, slicesMax, lease) => slices.claimSlices(db, now(), runId, slicesMax, lease),
+    commitSlices: (runId, commits, format, lease) => commitSlices(db, now(), runId, commits, format, lease),
     failSlice: (runId, index, error, final, lease) => slices.failSlice(db, now(), runId, index, error, final, lease),
     resetSlices: (runId, indexes, lease) => slices.resetSlices(db, now(), runId, indexes, lease),
     addSlices: (runId, added, lease) => slices.addSlices(db, now(), runId, added, lease),
@@ -50,7 +50,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     abandonedParts: (destinationUri) => abandonedParts(db, destinationUri),
     forgetAbandonedParts: (runId) => forgetAbandonedParts(db, runId),
 
-    record: (runId, exportName, event) => recordEvent(db, now(), runId, exportName, event),
+    record: (runId, exportName, events) => recordEvents(db, now(), runId, exportName, events),
     journal: (runId) => readJournal(db, runId),
     journals: (exportName, limit) => listJournals(db, exportName, limit),
 

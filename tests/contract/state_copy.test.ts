@@ -13,6 +13,7 @@ import {
   dump,
   KEY,
   mustTake,
+  noted,
   sqlitePlace,
   type StatePlace,
 } from "../support/state.ts";
@@ -34,7 +35,7 @@ async function withProgress(place: StatePlace): Promise<void> {
   await using state = await place.open();
   const lease = await mustTake(state);
   await completeRun(state, "r1", lease, { cursor: cursorOf("41") });
-  await state.record("r1", KEY.exportName, { Note: { text: 'it\'s {"a"} test ✓' } });
+  await state.record("r1", KEY.exportName, noted({ Note: { text: 'it\'s {"a"} test ✓' } }));
   await state.releaseLease(lease);
 }
 

@@ -105,14 +105,14 @@ each("no write of a run passes after its lease was taken over, and nothing of it
   await using thief = await place.open();
   const lease = await mustTake(state, KEY, "a");
   await state.beginRun(intentOf("r1"), slicesOf(3), lease);
-  await state.claimSlice("r1", lease);
+  await state.claimSlices("r1", 1, lease);
   await state.renewLease(lease, 0);
   await mustTake(thief, KEY, "b");
   const refused = {
     beginRun: () => state.beginRun(intentOf("r2"), slicesOf(1), lease),
     resumeRun: () => state.resumeRun("r1", lease),
-    claimSlice: () => state.claimSlice("r1", lease),
-    commitSlice: () => state.commitSlice("r1", sliceCommit("r1", 0), FORMAT, lease),
+    claimSlices: () => state.claimSlices("r1", 1, lease),
+    commitSlices: () => state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease),
     failSlice: () => state.failSlice("r1", 0, "x", true, lease),
     resetSlices: () => state.resetSlices("r1", [0], lease),
     addSlices: () => state.addSlices("r1", slicesOf(1, 3), lease),
@@ -132,7 +132,7 @@ each("the lease of another source is no leave to write", async (place) => {
   const lease = await mustTake(state, KEY, "a");
   const other = await mustTake(state, OTHER_SOURCE, "a");
   await state.beginRun(intentOf("r1"), slicesOf(1), lease);
-  assert.equal(await codeOf(state.claimSlice("r1", other)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
+  assert.equal(await codeOf(state.claimSlices("r1", 1, other)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
   assert.equal(
     await codeOf(state.commitTask(taskCommit("r1", { key: OTHER_SOURCE }), other)),
     "RIVET_STATE_CHUNK_CHECKPOINT_GONE",

@@ -13,6 +13,7 @@ import {
   intentOf,
   KEY,
   mustTake,
+  noted,
   OTHER_SOURCE,
   sliceCommit,
   slicesOf,
@@ -77,8 +78,8 @@ each("a run with an open slice cannot be committed, and repeating a commit chang
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(2), lease);
-  await state.claimSlice("r1", lease);
-  await state.commitSlice("r1", sliceCommit("r1", 0), FORMAT, lease);
+  await state.claimSlices("r1", 1, lease);
+  await state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease);
   const commit = taskCommit("r1", incremental("41"));
   assert.equal(await codeOf(state.commitTask(commit, lease)), "RIVET_INTERNAL_STATE_INVARIANT");
   assert.equal((await state.run("r1"))?.status, "in_progress");
@@ -252,8 +253,8 @@ each("a killed run's metric says interrupted once somebody takes the lease over"
   await using state = await place.open();
   const lease = await mustTake(state, KEY, "a");
   await state.beginRun(intentOf("r1"), slicesOf(3), lease);
-  await state.claimSlice("r1", lease);
-  await state.commitSlice("r1", sliceCommit("r1", 0), FORMAT, lease);
+  await state.claimSlices("r1", 1, lease);
+  await state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease);
   const other = await mustTake(state, OTHER_SOURCE, "o");
   await state.beginRun(intentOf("r2", { key: OTHER_SOURCE }), slicesOf(1), other);
   const result = await state.takeLease(KEY, holderOf("b"), 60_000, () => true);
@@ -278,14 +279,14 @@ each("a killed run has a journal, and an ended one has it compiled", async (plac
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(1), lease);
   const events = [{ PlanResolved: { mode: "chunked" } }, { ChunkStarted: { chunk_index: 0, start_key: null } }];
-  for (const event of events) await state.record("r1", "orders", event);
+  for (const event of events) await state.record("r1", "orders", noted(event));
   assert.deepEqual((await state.journal("r1")).map((e) => e.event), events);
   const [killed] = await state.journals("orders", 5);
   assert.deepEqual([killed!.runId, killed!.finishedAt, killed!.entries.length], ["r1", null, 2]);
   await commitAll(state, "r1", lease);
   await state.commitTask(taskCommit("r1"), lease);
   const last = { RunCompleted: { status: "success", text: "naïve\u0000\ud800 ?" } };
-  await state.record("r1", "orders", last);
+  await state.record("r1", "orders", noted(last));
   const [done] = await state.journals("orders", 5);
   assert.notEqual(done!.finishedAt, null);
   assert.deepEqual(done!.entries.map((e) => e.event), [...events, last]);
@@ -305,11 +306,11 @@ each("a resumed run's journal is open again and goes on", async (place) => {
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(1), lease);
-  await state.record("r1", "orders", { PlanResolved: {} });
+  await state.record("r1", "orders", noted({ PlanResolved: {} }));
   await state.endRun("r1", "failed", true, null, lease);
   assert.notEqual((await state.journals("orders", 1))[0]!.finishedAt, null);
   await state.resumeRun("r1", lease);
-  await state.record("r1", "orders", { PlanResolved: { resumed: true } });
+  await state.record("r1", "orders", noted({ PlanResolved: { resumed: true } }));
   const [journal] = await state.journals("orders", 1);
   assert.deepEqual([journal!.finishedAt, journal!.entries.length], [null, 2]);
 });
@@ -317,11 +318,11 @@ each("a resumed run's journal is open again and goes on", async (place) => {
 each("journals are told apart by export and listed newest first", async (place) => {
   await using state = await place.open();
   assert.deepEqual(await state.journal("nothing"), []);
-  await state.record("a1", "a", { Warning: { context: "x", message: "1" } });
+  await state.record("a1", "a", noted({ Warning: { context: "x", message: "1" } }));
   await new Promise((resolve) => setTimeout(resolve, 5));
-  await state.record("a2", "a", { Warning: { context: "x", message: "2" } });
-  await state.record("b1", "b", { Warning: { context: "x", message: "3" } });
-  await state.record("a1", "a", { Warning: { context: "x", message: "4" } });
+  await state.record("a2", "a", noted({ Warning: { context: "x", message: "2" } }));
+  await state.record("b1", "b", noted({ Warning: { context: "x", message: "3" } }));
+  await state.record("a1", "a", noted({ Warning: { context: "x", message: "4" } }));
   assert.deepEqual((await state.journals("a", 5)).map((j) => [j.runId, j.entries.length]), [["a2", 1], ["a1", 2]]);
   assert.deepEqual((await state.journals("a", 1)).map((j) => j.runId), ["a2"]);
 });
@@ -352,10 +353,12 @@ each("vacuum forgets what is old and over, and keeps what is still asked for", a
   const lease = await mustTake(state);
   await completeRun(state, "r1", lease, incremental("1"), { startedAt: "2026-01-01T00:00:00.000Z" });
   await completeRun(state, "r2", lease, incremental("2"), { startedAt: "2026-01-02T00:00:00.000Z" });
-  for (const id of ["r1", "r2", "r3"]) await state.record(id, "orders", { Warning: { context: "x", message: "y" } });
+  for (const id of ["r1", "r2", "r3"]) {
+    await state.record(id, "orders", noted({ Warning: { context: "x", message: "y" } }));
+  }
   await state.beginRun(intentOf("r3", { startedAt: "2026-01-03T00:00:00.000Z" }), slicesOf(2), lease);
-  await state.claimSlice("r3", lease);
-  await state.commitSlice("r3", sliceCommit("r3", 0), FORMAT, lease);
+  await state.claimSlices("r3", 1, lease);
+  await state.commitSlices("r3", [sliceCommit("r3", 0)], FORMAT, lease);
   await state.endRun("r3", "failed", false, null, lease);
   await state.beginRun(intentOf("r4", { startedAt: "2026-01-04T00:00:00.000Z" }), slicesOf(2), lease);
   assert.deepEqual(await state.vacuum(3650), { removed: 0 });

@@ -43,9 +43,9 @@ async function prepareRepair(state: State) {
   });
   const intent = intentOf("fix", { mode: REPAIR_MODE, startedAt: "2026-02-02T00:00:00.000Z" });
   await state.beginRun(intent, slicesOf(1, 1), lease);
-  const slice = await state.claimSlice("fix", lease);
+  const slice = (await state.claimSlices("fix", 1, lease))[0] ?? null;
   assert.equal(slice?.index, 1);
-  await state.commitSlice("fix", sliceCommit("fix", 1, 1, 2), FORMAT, lease);
+  await state.commitSlices("fix", [sliceCommit("fix", 1, 1, 2)], FORMAT, lease);
   return lease;
 }
 
@@ -88,8 +88,8 @@ each("the edge of a repaired window replaces the stored one only where the curso
   assert.deepEqual([cursor?.value, cursor?.edge], ["7", { aa: 3 }]);
   await completeRun(state, "r2", lease, { cursor: cursorOf("9") }, { startedAt: "2026-03-01T00:00:00.000Z" });
   await state.beginRun(intentOf("late", { mode: REPAIR_MODE }), slicesOf(1, 1), lease);
-  await state.claimSlice("late", lease);
-  await state.commitSlice("late", sliceCommit("late", 1), FORMAT, lease);
+  await state.claimSlices("late", 1, lease);
+  await state.commitSlices("late", [sliceCommit("late", 1)], FORMAT, lease);
   await state.commitRepair(repairCommit({ runId: "late", edge: { bb: 1 } }), lease);
   assert.deepEqual((await state.cursor(KEY))?.edge, cursorOf("9").edge);
 });
@@ -110,8 +110,8 @@ each("a repair that is not read to its end, or of a run that is none, is refused
   const lease = await prepareRepair(state);
   await state.resetSlices("fix", [1], lease);
   assert.equal(await codeOf(state.commitRepair(repairCommit(), lease)), "RIVET_INTERNAL_STATE_INVARIANT");
-  await state.claimSlice("fix", lease);
-  await state.commitSlice("fix", sliceCommit("fix", 1), FORMAT, lease);
+  await state.claimSlices("fix", 1, lease);
+  await state.commitSlices("fix", [sliceCommit("fix", 1)], FORMAT, lease);
   assert.equal(
     await codeOf(state.commitRepair(repairCommit({ repairs: "never" }), lease)),
     "RIVET_STATE_CHUNK_RUN_MISSING",

@@ -14,6 +14,7 @@ import {
   intentOf,
   KEY,
   mustTake,
+  noted,
   openFaulty,
   OTHER_SOURCE,
   sliceCommit,
@@ -79,19 +80,19 @@ each(
     await using state = await place.open();
     const lease = await mustTake(state);
     await state.beginRun(intentOf("r1", { maxAttempts: 2 }), slicesOf(3), lease);
-    const first = (await state.claimSlice("r1", lease))!;
+    const first = (await state.claimSlices("r1", 1, lease))[0]!;
     assert.deepEqual([first.index, first.status, first.attempts], [0, "running", 1]);
     await state.failSlice("r1", 0, "connection reset", false, lease);
-    const second = (await state.claimSlice("r1", lease))!;
+    const second = (await state.claimSlices("r1", 1, lease))[0]!;
     assert.equal(second.index, 1);
-    await state.commitSlice("r1", sliceCommit("r1", 1), FORMAT, lease);
-    assert.equal((await state.claimSlice("r1", lease))!.index, 2);
-    const again = (await state.claimSlice("r1", lease))!;
+    await state.commitSlices("r1", [sliceCommit("r1", 1)], FORMAT, lease);
+    assert.equal((await state.claimSlices("r1", 1, lease))[0]!.index, 2);
+    const again = (await state.claimSlices("r1", 1, lease))[0]!;
     assert.deepEqual([again.index, again.attempts, again.lastError], [0, 2, "connection reset"]);
     await state.failSlice("r1", 0, "again", false, lease);
-    assert.equal(await state.claimSlice("r1", lease), null, "both attempts are used up");
+    assert.deepEqual(await state.claimSlices("r1", 1, lease), [], "both attempts are used up");
     await state.failSlice("r1", 2, "permanent", true, lease);
-    assert.equal(await state.claimSlice("r1", lease), null, "a final failure has no further attempt");
+    assert.deepEqual(await state.claimSlices("r1", 1, lease), [], "a final failure has no further attempt");
     assert.deepEqual((await state.slices("r1")).map((s) => [s.status, s.attempts, s.lastError]), [
       ["failed", 2, "again"],
       ["completed", 1, null],
@@ -104,11 +105,11 @@ each("a committed slice has its rows, observations and parts, digests included",
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(2), lease);
-  await state.claimSlice("r1", lease);
-  await state.claimSlice("r1", lease);
+  await state.claimSlices("r1", 1, lease);
+  await state.claimSlices("r1", 1, lease);
   const [zero, one] = [sliceCommit("r1", 0, 1, 2), sliceCommit("r1", 1, 1, 1)];
-  await state.commitSlice("r1", one, FORMAT, lease);
-  await state.commitSlice("r1", zero, FORMAT, lease);
+  await state.commitSlices("r1", [one], FORMAT, lease);
+  await state.commitSlices("r1", [zero], FORMAT, lease);
   const [slice] = await state.slices("r1");
   assert.deepEqual([slice!.status, slice!.rows, slice!.observations], ["completed", 20, zero.observations]);
   assert.deepEqual(await state.parts("r1"), [...zero.parts, ...one.parts], "in the order of the plan");
@@ -131,15 +132,15 @@ each("committing a slice again replaces its parts, also with fewer", async (plac
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(1), lease);
-  await state.claimSlice("r1", lease);
-  await state.commitSlice("r1", sliceCommit("r1", 0, 1, 3), FORMAT, lease);
-  await state.commitSlice("r1", sliceCommit("r1", 0, 2, 1), FORMAT, lease);
+  await state.claimSlices("r1", 1, lease);
+  await state.commitSlices("r1", [sliceCommit("r1", 0, 1, 3)], FORMAT, lease);
+  await state.commitSlices("r1", [sliceCommit("r1", 0, 2, 1)], FORMAT, lease);
   assert.deepEqual(await state.parts("r1"), sliceCommit("r1", 0, 2, 1).parts);
   const [metric] = await state.metrics({ limit: 1 });
   assert.deepEqual([metric!.total_rows, metric!["files_committed"], metric!["bytes_written"]], [10, 1, 1000]);
   const commit = sliceCommit("r1", 0, 1, 1);
   assert.equal(
-    await codeOf(state.commitSlice("r1", commit, FORMAT, lease)),
+    await codeOf(state.commitSlices("r1", [commit], FORMAT, lease)),
     "RIVET_INTERNAL_STATE_INVARIANT",
     "an older attempt comes late",
   );
@@ -150,7 +151,7 @@ each("a slice that nobody claimed cannot be committed", async (place) => {
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(1), lease);
   assert.equal(
-    await codeOf(state.commitSlice("r1", sliceCommit("r1", 0), FORMAT, lease)),
+    await codeOf(state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease)),
     "RIVET_INTERNAL_STATE_INVARIANT",
   );
   assert.deepEqual(await state.parts("r1"), []);
@@ -167,7 +168,7 @@ each("reset slices are pending again and their parts are forgotten", async (plac
   const slices = await state.slices("r1");
   assert.deepEqual(slices.filter((s) => s.status === "pending").map((s) => s.index), again);
   assert.ok(again.every((i) => slices[i]!.attempts === 0 && slices[i]!.observations === null && slices[i]!.rows === 0));
-  assert.equal((await state.claimSlice("r1", lease))!.index, 50);
+  assert.equal((await state.claimSlices("r1", 1, lease))[0]!.index, 50);
   assert.equal((await state.metrics({ limit: 1 }))[0]!.total_rows, 1000);
 });
 
@@ -175,8 +176,8 @@ each("resuming gives running and failed slices back with new attempts and leaves
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1", { maxAttempts: 1 }), slicesOf(4), lease);
-  for (let i = 0; i < 3; i++) await state.claimSlice("r1", lease);
-  await state.commitSlice("r1", sliceCommit("r1", 0), FORMAT, lease);
+  for (let i = 0; i < 3; i++) await state.claimSlices("r1", 1, lease);
+  await state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease);
   await state.failSlice("r1", 1, "broken", true, lease);
   await state.releaseLease(lease);
   const next = await mustTake(state, KEY, "heir");
@@ -196,11 +197,11 @@ each("a run that ended resumable is the open one until it is completed or given 
   await using state = await place.open();
   const lease = await mustTake(state);
   await state.beginRun(intentOf("r1"), slicesOf(2), lease);
-  await state.claimSlice("r1", lease);
+  await state.claimSlices("r1", 1, lease);
   await state.endRun("r1", "interrupted", true, null, lease);
   assert.deepEqual([(await state.openRun(KEY))?.runId, (await state.openRun(KEY))?.status], ["r1", "interrupted"]);
   assert.ok((await state.slices("r1")).every((s) => s.status === "pending"));
-  assert.equal(await codeOf(state.claimSlice("r1", lease)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
+  assert.equal(await codeOf(state.claimSlices("r1", 1, lease)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
   await state.resumeRun("r1", lease);
   assert.equal((await state.openRun(KEY))?.status, "in_progress");
   await commitAll(state, "r1", lease);
@@ -238,10 +239,10 @@ each("eight connections that claim at once get every slice once", async (place) 
     const claimed: number[] = [];
     await Promise.all(states.map(async (state) => {
       for (;;) {
-        const slice = await state.claimSlice("r1", lease);
+        const slice = (await state.claimSlices("r1", 1, lease))[0] ?? null;
         if (slice === null) return;
         claimed.push(slice.index);
-        await state.commitSlice("r1", sliceCommit("r1", slice.index), FORMAT, lease);
+        await state.commitSlices("r1", [sliceCommit("r1", slice.index)], FORMAT, lease);
       }
     }));
     assert.deepEqual(claimed.sort((a, b) => a - b), Array.from({ length: n }, (_, i) => i));
@@ -274,8 +275,8 @@ each("parts of runs that nobody will finish are listed until they are forgotten,
   const uri = "file:///exports/orders";
   await completeRun(state, "done", lease);
   await state.beginRun(intentOf("dead"), slicesOf(2), lease);
-  await state.claimSlice("dead", lease);
-  await state.commitSlice("dead", sliceCommit("dead", 0, 1, 2), FORMAT, lease);
+  await state.claimSlices("dead", 1, lease);
+  await state.commitSlices("dead", [sliceCommit("dead", 0, 1, 2)], FORMAT, lease);
   assert.deepEqual(await state.abandonedParts(uri), []);
   await state.endRun("dead", "failed", true, null, lease);
   assert.deepEqual(await state.abandonedParts(uri), [], "it may still be resumed");
@@ -302,7 +303,7 @@ each("giving up stuck runs spares the ones whose lease is alive", async (place) 
   assert.deepEqual(await state.resetChunks({ stuck: true }), ["dead"]);
   assert.equal((await state.run("live"))?.status, "in_progress");
   assert.deepEqual(await state.resetChunks({ exportName: "orders" }), ["live"]);
-  assert.equal(await codeOf(state.claimSlice("live", live)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
+  assert.equal(await codeOf(state.claimSlices("live", 1, live)), "RIVET_STATE_CHUNK_CHECKPOINT_GONE");
 });
 
 each("every write leaves all or nothing, whichever of its statements fails", async (place) => {
@@ -317,14 +318,14 @@ each("every write leaves all or nothing, whichever of its statements fails", asy
   });
   const steps: [string, (lease: Lease) => Promise<unknown>][] = [
     ["beginRun", (l) => state.beginRun(intentOf("r1"), slicesOf(3), l)],
-    ["record", () => state.record("r1", "orders", { ChunkStarted: { chunk_index: 0 } })],
-    ["claimSlice", (l) => state.claimSlice("r1", l)],
+    ["record", () => state.record("r1", "orders", noted({ ChunkStarted: { chunk_index: 0 } }))],
+    ["claimSlices", (l) => state.claimSlices("r1", 1, l)],
     ["failSlice", (l) => state.failSlice("r1", 0, "x", false, l)],
     ["endRun resumable", (l) => state.endRun("r1", "failed", true, taskCommit("r1").metric, l)],
     ["resumeRun", (l) => state.resumeRun("r1", l)],
-    ["claimSlice again", (l) => state.claimSlice("r1", l)],
-    ["commitSlice", (l) => state.commitSlice("r1", sliceCommit("r1", 0, 1, 2), FORMAT, l)],
-    ["commitSlice again", (l) => state.commitSlice("r1", sliceCommit("r1", 0, 2, 1), FORMAT, l)],
+    ["claimSlices again", (l) => state.claimSlices("r1", 1, l)],
+    ["commitSlices", (l) => state.commitSlices("r1", [sliceCommit("r1", 0, 1, 2)], FORMAT, l)],
+    ["commitSlices again", (l) => state.commitSlices("r1", [sliceCommit("r1", 0, 2, 1)], FORMAT, l)],
     ["addSlices", (l) => state.addSlices("r1", slicesOf(1, 3), l)],
     ["resetSlices", (l) => state.resetSlices("r1", [0], l)],
     ["the rest", (l) => commitAll(state, "r1", l)],

@@ -49,7 +49,7 @@ class Uncountable extends Faults {
   }
 
   override point(name: string): void {
-    if (name === "state.commitSlice after") this.asked = 1;
+    if (name === "state.commitSlices after") this.asked = 1;
     if (this.asked !== 1 || name !== "source.rows before") return;
     this.asked = 2;
     throw new RivetError("RIVET_SOURCE_STATEMENT_TIMEOUT", this.why);

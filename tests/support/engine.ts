@@ -10,11 +10,11 @@ import {
   type Lane,
   type LaneSpec,
   observeSlice,
+  openTurns,
   repairUnit,
   rereadSlices,
   type RunContext,
   runExports,
-  runSlice,
 } from "../../src/run/mod.ts";
 import { systemRuntime } from "../../src/runtime.ts";
 import { openSource, type Source } from "../../src/source/mod.ts";
@@ -154,12 +154,13 @@ async function openLocalLane(
   try {
     const joined = await source.begin(spec.snapshot) !== null && spec.snapshot !== null;
     const destination = spec.destination === null ? null : await openStore(spec.destination);
+    const runInTurn = openTurns();
     return {
       joined,
       consistency: source.consistency ?? "snapshot",
       rows: (sql) => source.rows(sql),
       run: (request, signal, onProgress) =>
-        runSlice(request, { source, destination: destination!, core, signal, onProgress }),
+        runInTurn(request, { source, destination: destination!, core, signal, onProgress }),
       observe: (request, signal, onProgress) => observeSlice(request, { source, core, signal, onProgress }),
       compareKeys: (request, signal) =>
         compareKeys(request, { source, destination: destination!, core, signal, onProgress: () => {} }),

@@ -11,6 +11,7 @@ import type {
   CursorState,
   ExportKey,
   Holder,
+  JournalEntry,
   Lease,
   RunIntent,
   SliceCommit,
@@ -226,9 +227,9 @@ export function taskCommit(runId: string, more: Partial<TaskCommit> = {}): TaskC
 /** Claims and commits every slice that is left. */
 export async function commitAll(state: State, runId: string, lease: Lease): Promise<void> {
   for (;;) {
-    const slice = await state.claimSlice(runId, lease);
+    const slice = (await state.claimSlices(runId, 1, lease))[0] ?? null;
     if (slice === null) return;
-    await state.commitSlice(runId, sliceCommit(runId, slice.index, slice.attempts), FORMAT, lease);
+    await state.commitSlices(runId, [sliceCommit(runId, slice.index, slice.attempts)], FORMAT, lease);
   }
 }
 
@@ -258,5 +259,10 @@ export async function codeOf(promise: Promise<unknown>): Promise<string | null> 
 /** A run of two slices, the first one claimed. */
 export async function beginAndClaim(state: State, lease: Lease): Promise<void> {
   await state.beginRun(intentOf("r1", { key: lease.key }), slicesOf(2), lease);
-  await state.claimSlice("r1", lease);
+  await state.claimSlices("r1", 1, lease);
+}
+
+/** One event as the journal gets it. */
+export function noted(event: Readonly<Record<string, unknown>>): JournalEntry[] {
+  return [{ recordedAt: new Date().toISOString(), event }];
 }

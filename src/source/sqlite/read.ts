@@ -21,8 +21,9 @@ export async function readRows(
   statementTimeoutMs: number,
 ): Promise<ReadReport> {
   options.signal.throwIfAborted();
-  const columns = prepare(db, sql).columns().map((column) => column.name);
-  const statement = prepare(db, withEnd(sql, columns.length));
+  const columnCount = options.wires?.length ?? prepare(db, sql).columns().length;
+  const statement = prepare(db, withEnd(sql, columnCount));
+  const columns = statement.columns().map((column) => column.name);
   const writer = openRowWriter(into, columns);
   const work = openWorkClock(statementTimeoutMs);
   const throttled = options.throttleMs > 0 && options.batchRows > 0;

@@ -108,5 +108,5 @@ Deno.test("looking only shows what is there and refuses to write", async () => {
   await completeRun(writer, "r1", await mustTake(writer), { cursor: cursorOf("41") });
   await using state = await openState({ url: undefined, directory, readOnly: true });
   assert.deepEqual((await state.cursors()).map((c) => c.value), ["41"]);
-  assert.equal(await codeOf(state.record("r1", "orders", {})), "RIVET_STATE_NOT_WRITABLE");
+  assert.equal(await codeOf(state.record("r1", "orders", [])), "RIVET_STATE_NOT_WRITABLE");
 });
