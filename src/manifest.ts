@@ -84,9 +84,34 @@ export function runManifestKey(runId: string): string {
   return `manifest-${runId.replace(/[^A-Za-z0-9._-]/g, "-")}.json`;
 }
 
+/** Where the parts stand in the text: one a line. A text holds half a gigabyte at the most, and a million parts come near to it. */
+const PARTS_EMPTY = '\n  "parts": []';
+const PARTS_BEGIN = '\n  "parts": [\n';
+const PARTS_END = "\n  ]";
+const PARTS_PER_PIECE = 10_000;
+/** Longer ones are parsed line by line. */
+const WHOLE_TEXT_BYTES_MAX = 128 << 20;
+
 /** The manifest's bytes; the same manifest always gives the same bytes. */
 export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(manifest, null, 2) + "\n");
+  const frame = JSON.stringify({ ...manifest, parts: [] }, null, 2) + "\n";
+  const at = frame.indexOf(PARTS_EMPTY);
+  const { parts } = manifest;
+  if (parts.length === 0) return new TextEncoder().encode(frame);
+  const encoder = new TextEncoder();
+  const pieces = [encoder.encode(frame.slice(0, at) + PARTS_BEGIN)];
+  for (let i = 0; i < parts.length; i += PARTS_PER_PIECE) {
+    const lines = parts.slice(i, i + PARTS_PER_PIECE).map((part) => `    ${JSON.stringify(part)}`);
+    pieces.push(encoder.encode((i === 0 ? "" : ",\n") + lines.join(",\n")));
+  }
+  pieces.push(encoder.encode(PARTS_END + frame.slice(at + PARTS_EMPTY.length)));
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
 }
 
 /** `xxh3:` and 16 hex digits. */
@@ -105,13 +130,13 @@ export function parseMarker(text: string): string | null {
 }
 
 /** Parses and checks a manifest; `where` is its URI. Unknown keys are kept; those that older programs did not write get empty values. */
-export function parseManifest(text: string, where: string): Manifest {
+export function parseManifest(text: string | Uint8Array, where: string): Manifest {
   const refuse = (message: string): never => {
     throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", message, { where });
   };
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = typeof text === "string" ? JSON.parse(text) : parseBytes(text);
   } catch (cause) {
     throw new RivetError("RIVET_DEST_CONTROL_ARTIFACT_INVALID", "The manifest is not JSON", { where, cause });
   }
@@ -130,6 +155,31 @@ export function parseManifest(text: string, where: string): Manifest {
   if (wrong !== null) return refuse(`The manifest's '${wrong}' is missing or not what it should be`);
   const manifest = { columns: [], column_checksums: [], checksum_render: "", ...value } as unknown as Manifest;
   return { ...manifest, parts: manifest.parts.map((part) => ({ ...UNRECORDED, ...part })) };
+}
+
+/** The JSON value in the bytes; of what `formatManifest` wrote, at any length. */
+function parseBytes(bytes: Uint8Array): unknown {
+  const decoder = new TextDecoder();
+  if (bytes.length <= WHOLE_TEXT_BYTES_MAX) return JSON.parse(decoder.decode(bytes));
+  // What stands before and after the parts is small.
+  const head = decoder.decode(bytes.subarray(0, WHOLE_TEXT_BYTES_MAX));
+  const begin = head.indexOf(PARTS_BEGIN);
+  if (begin < 0) throw new SyntaxError("The parts are not one a line");
+  const parts: unknown[] = [];
+  const newline = 0x0a;
+  let at = new TextEncoder().encode(head.slice(0, begin) + PARTS_BEGIN).length;
+  for (let isLast = false; !isLast;) {
+    const end = bytes.indexOf(newline, at);
+    if (end < 0) throw new SyntaxError("The parts do not end");
+    const line = decoder.decode(bytes.subarray(at, end));
+    isLast = !line.endsWith(",");
+    parts.push(JSON.parse(isLast ? line : line.slice(0, -1)));
+    at = end + 1;
+  }
+  const rest = decoder.decode(bytes.subarray(at - 1));
+  if (!rest.startsWith(PARTS_END)) throw new SyntaxError("The parts do not end");
+  const frame = JSON.parse(head.slice(0, begin) + PARTS_EMPTY + rest.slice(PARTS_END.length));
+  return { ...frame, parts };
 }
 
 /** What a part lacks that another program, or one that had lost its observations, has written. */

@@ -13,7 +13,8 @@ import {
 } from "../manifest.ts";
 import type { Destination } from "./destination.ts";
 
-export const MANIFEST_BYTES_MAX = 64 << 20;
+/** A million parts with a few columns. */
+export const MANIFEST_BYTES_MAX = 1 << 30;
 export const MARKER_BYTES_MAX = 4096;
 
 /** `manifest-<run_id>.json`. */
@@ -69,7 +70,7 @@ export async function listRunManifests(destination: Destination): Promise<string
 /** A manifest at the destination; null when there is none. Throws RIVET_DEST_CONTROL_ARTIFACT_INVALID for what is not one. */
 export async function readManifest(destination: Destination, key: string): Promise<Manifest | null> {
   const bytes = await readSmall(destination, key, MANIFEST_BYTES_MAX);
-  return bytes === null ? null : parseManifest(new TextDecoder().decode(bytes), `${destination.uri}/${key}`);
+  return bytes === null ? null : parseManifest(bytes, `${destination.uri}/${key}`);
 }
 
 /** A manifest that can be trusted: one that is damaged is as good as none. What cannot be read is thrown. */

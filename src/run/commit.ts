@@ -14,7 +14,7 @@ import {
 } from "../manifest.ts";
 import type { Task } from "../plan/mod.ts";
 import type { Consistency } from "../source/mod.ts";
-import type { StoredPart, StoredSlice } from "../state/mod.ts";
+import type { StoredPart } from "../state/mod.ts";
 import { formatType } from "../types/mod.ts";
 
 export interface ManifestInput {
@@ -26,7 +26,7 @@ export interface ManifestInput {
   readonly status: Manifest["status"];
   readonly consistency: Consistency;
   readonly destinationUri: string;
-  readonly slices: readonly StoredSlice[];
+  readonly slices: readonly { readonly index: number; readonly id: string }[];
   readonly parts: readonly StoredPart[];
   readonly sourceRowCount: number | null;
   readonly verdicts?: Manifest["verdicts"] | null;

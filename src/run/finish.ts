@@ -4,8 +4,9 @@ import { RivetError, toRivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
 import { type Destination, findDamages } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
-import type { CursorState, StoredPart, StoredSlice, TaskCommit } from "../state/mod.ts";
+import type { CursorState, StoredPart, TaskCommit } from "../state/mod.ts";
 import { buildManifest, publish } from "./commit.ts";
+import { type Outcome, readOutcome } from "./outcome.ts";
 import type { Run } from "./run.ts";
 import { findQualityFaults, type QualityFault } from "./quality.ts";
 import { compareAcross } from "./unique.ts";
@@ -13,21 +14,21 @@ import { compareAcross } from "./unique.ts";
 /** Commits a run whose slices are all done. A failed verdict leaves cursor, manifest and marker as they were. */
 export async function finishRun(run: Run, connection: SourceConnection): Promise<void> {
   const { state, runId, recorder, task } = run;
-  const slices = await state.slices(runId);
+  const outcome = await readOutcome(run);
+  checkDone(run, outcome);
   const parts = inOrder(await state.parts(runId));
-  checkDone(run, slices);
   const rows = parts.reduce((sum, part) => sum + part.observations.rows, 0);
   recorder.totals(rows, parts);
-  const observations = slices.map((slice) => slice.observations);
+  const { observations } = outcome;
   const across = await compareAcross(run, connection, observations);
   const faults = findQualityFaults(task.export.quality, task.columns, observations, rows, across);
   await passVerdict(run, faults, parts);
-  await warnOfShapeDrift(run, slices);
-  warnOfZeroDates(run, slices);
-  const counted = await reconcile(run, slices, parts, rows);
-  if (task.export.destination.kind !== "stdout") await publishRun(run, slices, parts, rows, counted.rows);
+  await warnOfShapeDrift(run, observations);
+  warnOfZeroDates(run, observations);
+  const counted = await reconcile(run, outcome, parts, rows);
+  if (task.export.destination.kind !== "stdout") await publishRun(run, parts, rows, counted.rows);
   const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
-  await state.commitTask(toTaskCommit(run, slices, rows, skipReason), run.lease);
+  await state.commitTask(toTaskCommit(run, outcome, rows, skipReason), run.lease);
   recorder.succeed(skipReason);
   // The data is sound and committed; that it could not be counted is told all the same.
   if (counted.unverified !== null) recorder.unverified(counted.unverified);
@@ -37,12 +38,11 @@ function inOrder(parts: readonly StoredPart[]): StoredPart[] {
   return [...parts].sort((a, b) => a.sliceIndex - b.sliceIndex);
 }
 
-function checkDone(run: Run, slices: readonly StoredSlice[]): void {
-  const open = slices.filter((slice) => slice.status !== "completed");
-  if (open.length === 0) return;
+function checkDone(run: Run, { open, slices, lastError }: Outcome): void {
+  if (open === 0) return;
   throw new RivetError(
     "RIVET_RUN_UNITS_FAILED",
-    `${open.length} of ${slices.length} chunks did not finish: ${open[0]?.lastError ?? "unknown"}`,
+    `${open} of ${slices} chunks did not finish: ${lastError ?? "unknown"}`,
     {
       where: `export '${run.task.name}'`,
       retry: "reconnect",
@@ -95,11 +95,11 @@ async function refuse(run: Run, parts: readonly StoredPart[], error: RivetError)
 }
 
 /** Values far longer than ever before are worth a look; they change nothing. */
-async function warnOfShapeDrift(run: Run, slices: readonly StoredSlice[]): Promise<void> {
+async function warnOfShapeDrift(run: Run, observations: readonly SliceObservations[]): Promise<void> {
   const factor = run.task.export.shapeDriftWarnFactor;
   if (factor === 0) return;
   const known = await run.state.shape(run.task.key);
-  for (const [name, bytes] of Object.entries(longestValues(slices.map((slice) => slice.observations)))) {
+  for (const [name, bytes] of Object.entries(longestValues(observations))) {
     const was = known[name] ?? 0;
     if (was > 0 && bytes > was * factor) {
       run.recorder.warn("shape", `column '${name}' holds values of ${bytes} bytes, the longest so far had ${was}`);
@@ -108,10 +108,10 @@ async function warnOfShapeDrift(run: Run, slices: readonly StoredSlice[]): Promi
 }
 
 /** A value that was changed by policy is never changed in silence. */
-function warnOfZeroDates(run: Run, slices: readonly StoredSlice[]): void {
+function warnOfZeroDates(run: Run, observations: readonly SliceObservations[]): void {
   const counts = new Map<string, number>();
-  for (const { observations } of slices) {
-    for (const { name, zeroDates = 0 } of observations?.columns ?? []) {
+  for (const { columns } of observations) {
+    for (const { name, zeroDates = 0 } of columns) {
       if (zeroDates > 0) counts.set(name, (counts.get(name) ?? 0) + zeroDates);
     }
   }
@@ -122,7 +122,6 @@ function warnOfZeroDates(run: Run, slices: readonly StoredSlice[]): void {
 
 async function publishRun(
   run: Run,
-  slices: readonly StoredSlice[],
   parts: readonly StoredPart[],
   rows: number,
   count: number | null,
@@ -131,13 +130,12 @@ async function publishRun(
   // Nothing new since the last window: what the prefix says is still true.
   if (rows === 0 && (!task.complete || task.export.skipEmpty)) return;
   run.signal.throwIfAborted();
-  const manifest = await manifestOf(run, slices, parts, "success", count);
+  const manifest = await manifestOf(run, parts, "success", count);
   await publish(run.destination, manifest, task.complete, run.signal);
 }
 
 async function manifestOf(
   run: Run,
-  slices: readonly StoredSlice[],
   parts: readonly StoredPart[],
   status: "success" | "failed",
   sourceRowCount: number | null,
@@ -151,7 +149,7 @@ async function manifestOf(
     status,
     consistency: run.picture.consistency,
     destinationUri: run.destination.uri,
-    slices,
+    slices: run.slices,
     parts,
     sourceRowCount,
     verdicts: run.recorder.verdicts(),
@@ -167,7 +165,7 @@ interface Counted {
 /** Counts the source in the picture that was exported, where there is one; a count from elsewhere is reported but withdraws nothing. */
 async function reconcile(
   run: Run,
-  slices: readonly StoredSlice[],
+  { slices, observations }: Outcome,
   parts: readonly StoredPart[],
   rows: number,
 ): Promise<Counted> {
@@ -177,7 +175,7 @@ async function reconcile(
   try {
     const sql = buildCount(task.source, task.query, task.filters);
     // A window that found nothing has no upper end to count to.
-    if (slices.length > 0) count = Number((await picture.source.rows(sql))[0]?.[0]);
+    if (slices > 0) count = Number((await picture.source.rows(sql))[0]?.[0]);
   } catch (thrown) {
     run.signal.throwIfAborted();
     const cause = toRivetError(thrown);
@@ -186,7 +184,7 @@ async function reconcile(
     return { rows: null, unverified: new RivetError("RIVET_RUN_RECONCILE_UNVERIFIED", message, { where, cause }) };
   }
   // Rows at the edge that the last window had already are in the source's count and not in this export.
-  const known = slices.reduce((sum, { observations }) => sum + (observations?.skipped ?? 0), 0);
+  const known = observations.reduce((sum, { skipped }) => sum + skipped, 0);
   const sourceRows = count - known;
   recorder.reconciled(sourceRows, rows);
   // A resumed run holds rows of an older picture than the one that was counted.
@@ -204,13 +202,13 @@ async function reconcile(
 
 function toTaskCommit(
   run: Run,
-  slices: readonly StoredSlice[],
+  { observations }: Outcome,
   rows: number,
   skipReason: string | null,
 ): TaskCommit {
   const { task, runId, recorder } = run;
-  const chunks = slices.filter((slice) => slice.id !== "null");
-  const cursor = nextCursor(run, slices);
+  const last = run.slices.findLast((slice) => slice.id !== "null");
+  const cursor = nextCursor(run, observations);
   return {
     runId,
     key: task.key,
@@ -219,9 +217,9 @@ function toTaskCommit(
       ? { strategy: "incremental", cursor: cursor.value, chunkIndex: null }
       : task.export.mode === "incremental"
       ? null
-      : { strategy: task.export.mode, cursor: null, chunkIndex: chunks.at(-1)?.index ?? 0 },
+      : { strategy: task.export.mode, cursor: null, chunkIndex: last?.index ?? 0 },
     schema: recorder.schemaToStore(task, rows),
-    shape: longestValues(slices.map((slice) => slice.observations)),
+    shape: longestValues(observations),
     metric: { ...recorder.toMetric(skipReason === null ? "success" : "skipped", rows), skip_reason: skipReason },
   };
 }
@@ -230,12 +228,12 @@ function toTaskCommit(
 const EDGE_ROWS_WARN = 100_000;
 
 /** The planned upper bound, and the rows at its edge. An empty window moves nothing. */
-function nextCursor(run: Run, slices: readonly StoredSlice[]): CursorState | null {
+function nextCursor(run: Run, observations: readonly SliceObservations[]): CursorState | null {
   const { window } = run.task;
   if (window === null || window.high === null) return null;
   const edge: Record<string, number> = {};
-  for (const slice of slices) {
-    for (const [hash, count] of Object.entries(slice.observations?.edge ?? {})) edge[hash] = (edge[hash] ?? 0) + count;
+  for (const seen of observations) {
+    for (const [hash, count] of Object.entries(seen.edge)) edge[hash] = (edge[hash] ?? 0) + count;
   }
   const remembered = Object.keys(edge).length;
   if (remembered > EDGE_ROWS_WARN) {
@@ -253,10 +251,10 @@ function nextCursor(run: Run, slices: readonly StoredSlice[]): CursorState | nul
   };
 }
 
-function longestValues(observations: readonly (SliceObservations | null)[]): Record<string, number> {
+function longestValues(observations: readonly SliceObservations[]): Record<string, number> {
   const longest: Record<string, number> = {};
-  for (const slice of observations) {
-    for (const column of slice?.columns ?? []) {
+  for (const { columns } of observations) {
+    for (const column of columns) {
       longest[column.name] = Math.max(longest[column.name] ?? 0, column.longest);
     }
   }

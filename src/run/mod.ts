@@ -24,6 +24,8 @@ export {
   toDenoFlags,
 } from "./permissions.ts";
 export { type RepairRequest, repairUnit } from "./repair.ts";
+export { nextClaim } from "./claim.ts";
+export { type Outcome, readOutcome } from "./outcome.ts";
 export { openTurns } from "./turns.ts";
 export { runSlice, type SliceProgress, type SliceRequest, type SliceResult } from "./slice.ts";
 export { summaryExitCode } from "./summary.ts";

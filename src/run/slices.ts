@@ -2,7 +2,7 @@
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
 import { withCredentials } from "../destination/mod.ts";
-import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect, type Task } from "../plan/mod.ts";
+import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect } from "../plan/mod.ts";
 import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
 import type { EncoderSpec } from "../core/mod.ts";
 import type { Lane } from "./lane.ts";

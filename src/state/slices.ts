@@ -58,22 +58,22 @@ export async function listSlices(sql: Sql, runId: string): Promise<StoredSlice[]
   const known = new Map<string, string>();
   const shared = (value: string): string => known.get(value) ?? (known.size < 1000 && known.set(value, value), value);
   for (let after = -1;;) {
-    const rows = await sql.all(
-      "SELECT * FROM chunk_task WHERE run_id = ? AND chunk_index > ? ORDER BY chunk_index LIMIT ?",
-      [
-        runId,
-        after,
-        SLICES_PER_PAGE,
-      ],
-    );
-    for (const row of rows) {
-      const slice = toSlice(row);
-      const status = shared(slice.status) as SliceStatus;
-      found.push({ ...slice, status, updatedAt: shared(slice.updatedAt) });
+    const page = await listSlicesAfter(sql, runId, after);
+    for (const slice of page) {
+      found.push({ ...slice, status: shared(slice.status) as SliceStatus, updatedAt: shared(slice.updatedAt) });
     }
-    if (rows.length < SLICES_PER_PAGE) return found;
-    after = found.at(-1)!.index;
+    if (page.length === 0) return found;
+    after = page.at(-1)!.index;
   }
+}
+
+/** The slices that follow an index, so many that they can be in memory together; none at the end. */
+export async function listSlicesAfter(sql: Sql, runId: string, index: number): Promise<StoredSlice[]> {
+  const rows = await sql.all(
+    "SELECT * FROM chunk_task WHERE run_id = ? AND chunk_index > ? ORDER BY chunk_index LIMIT ?",
+    [runId, index, SLICES_PER_PAGE],
+  );
+  return rows.map(toSlice);
 }
 
 /** Pending ones in order first, then failed ones with attempts left; in order of the plan. */

@@ -228,6 +228,8 @@ export interface State extends AsyncDisposable {
   /** What the parts committed so far and from now on are to each other, for whoever finishes the run. */
   setConsistency(runId: string, level: RunIntent["consistency"], lease: Lease): Promise<void>;
   slices(runId: string): Promise<StoredSlice[]>;
+  /** The next page of them after an index, in order; none at the end. The first comes after -1. */
+  slicesAfter(runId: string, index: number): Promise<StoredSlice[]>;
   parts(runId: string): Promise<StoredPart[]>;
   /** What the parts of a run come to, without reading them one by one. */
   committed(runId: string): Promise<Committed>;

@@ -35,6 +35,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     resumeRun: (runId, lease) => runs.resumeRun(db, now(), runId, lease),
     setConsistency: (runId, level, lease) => runs.setConsistency(db, runId, level, lease),
     slices: (runId) => slices.listSlices(db, runId),
+    slicesAfter: (runId, index) => slices.listSlicesAfter(db, runId, index),
     parts: (runId) => listParts(db, runId),
     committed: (runId) => readCommitted(db, runId),
     claimSlices: (runId, slicesMax, lease) => slices.claimSlices(db, now(), runId, slicesMax, lease),

@@ -208,7 +208,7 @@ class ManifestReader {
 
   #parse(key: string, bytes: Uint8Array): Manifest | null {
     try {
-      return parseManifest(new TextDecoder().decode(bytes), key);
+      return parseManifest(bytes, key);
     } catch (error) {
       const isWrong = error instanceof RivetError && error.code === "RIVET_DEST_CONTROL_ARTIFACT_INVALID";
       const kind = isWrong ? "manifest_self_inconsistent" : "manifest_read_error";
@@ -221,7 +221,7 @@ class ManifestReader {
 /** A file that only looks like a manifest is nobody's. */
 function parseQuietly(bytes: Uint8Array): Manifest | null {
   try {
-    return parseManifest(new TextDecoder().decode(bytes), "");
+    return parseManifest(bytes, "");
   } catch {
     return null;
   }

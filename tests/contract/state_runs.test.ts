@@ -101,6 +101,61 @@ each(
   },
 );
 
+each("many slices are claimed at once in order, and each only once", async (place) => {
+  await using state = await place.open();
+  const lease = await mustTake(state);
+  await state.beginRun(intentOf("r1", { maxAttempts: 2 }), slicesOf(10), lease);
+  const indexes = async (slicesMax: number) =>
+    (await state.claimSlices("r1", slicesMax, lease)).map(({ index, attempts, status }) => {
+      assert.equal(status, "running");
+      return `${index}/${attempts}`;
+    });
+  assert.deepEqual(await indexes(4), ["0/1", "1/1", "2/1", "3/1"]);
+  await state.failSlice("r1", 1, "x", false, lease);
+  await state.failSlice("r1", 3, "x", true, lease);
+  assert.deepEqual(
+    await indexes(64),
+    ["4/1", "5/1", "6/1", "7/1", "8/1", "9/1"],
+    "failed ones wait for the pending ones",
+  );
+  assert.deepEqual(await indexes(64), ["1/2"]);
+  assert.deepEqual(await indexes(64), []);
+});
+
+each("many slices are committed at once, or none of them", async (place) => {
+  await using state = await place.open();
+  const lease = await mustTake(state);
+  await state.beginRun(intentOf("r1"), slicesOf(70), lease);
+  await state.claimSlices("r1", 66, lease);
+  const commits = Array.from({ length: 65 }, (_, index) => sliceCommit("r1", index, 1, index % 3));
+  const code = await codeOf(state.commitSlices("r1", [...commits, sliceCommit("r1", 66)], FORMAT, lease));
+  assert.equal(code, "RIVET_INTERNAL_STATE_INVARIANT", "nobody claimed the last one");
+  assert.deepEqual(await state.parts("r1"), []);
+  await state.commitSlices("r1", commits, FORMAT, lease);
+  assert.deepEqual(await state.parts("r1"), commits.flatMap(({ parts }) => parts));
+  const stored = await state.slices("r1");
+  assert.deepEqual(stored.slice(0, 65).map(({ observations }) => observations), commits.map((c) => c.observations));
+  assert.deepEqual(stored.slice(64).map(({ status }) => status), [
+    "completed",
+    "running",
+    ...Array(4).fill("pending"),
+  ]);
+  const [metric] = await state.metrics({ limit: 1 });
+  const files = commits.reduce((sum, { parts }) => sum + parts.length, 0);
+  assert.deepEqual([metric!.total_rows, metric!["files_committed"]], [files * 10, files]);
+  await state.commitSlices("r1", [], FORMAT, lease);
+});
+
+each("slices come page by page as they come together", async (place) => {
+  await using state = await place.open();
+  const lease = await mustTake(state);
+  await state.beginRun(intentOf("r1"), slicesOf(5), lease);
+  const all = await state.slices("r1");
+  assert.deepEqual(await state.slicesAfter("r1", -1), all);
+  assert.deepEqual(await state.slicesAfter("r1", 2), all.slice(3));
+  assert.deepEqual(await state.slicesAfter("r1", 4), []);
+});
+
 each("a committed slice has its rows, observations and parts, digests included", async (place) => {
   await using state = await place.open();
   const lease = await mustTake(state);

@@ -108,3 +108,32 @@ Deno.test("checksums add up modulo 2^64", () => {
 Deno.test("a run manifest's name holds no character a store could stumble over", () => {
   assert.equal(runManifestKey("ä/b c_1"), "manifest---b-c_1.json");
 });
+
+Deno.test("each part is one line", () => {
+  const one = manifest();
+  const lines = new TextDecoder().decode(formatManifest(one)).split("\n");
+  for (const part of one.parts) {
+    assert.equal(lines.filter((line) => line.replace(/,$/, "") === `    ${JSON.stringify(part)}`).length, 1);
+  }
+  assert.deepEqual(JSON.parse(lines.join("\n")), one);
+  const none = { ...one, parts: [] };
+  assert.deepEqual(parseManifest(formatManifest(none), "x"), none);
+});
+
+Deno.test("a manifest that is longer than a text may be easily is read part by part", () => {
+  const [part] = manifest().parts;
+  // Beyond the length that is parsed at once, with few parts so that the test is quick.
+  const parts = Array.from(
+    { length: 300 },
+    (_, i) => ({ ...part!, part_id: i + 1, path: `${i},]"ä`.padEnd(500_000, "x") }),
+  );
+  const long = { ...manifest(), parts };
+  const bytes = formatManifest(long);
+  assert.ok(bytes.length > 128 << 20);
+  const read = parseManifest(bytes, "x");
+  assert.deepEqual({ ...read, parts: [] }, { ...long, parts: [] });
+  assert.ok(read.parts.every(({ path, part_id }, i) => path === parts[i]!.path && part_id === i + 1));
+  assert.throws(() => parseManifest(bytes.subarray(0, bytes.length - 400_000), "x"), {
+    code: "RIVET_DEST_CONTROL_ARTIFACT_INVALID",
+  });
+});
