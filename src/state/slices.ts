@@ -1,6 +1,6 @@
 // The slices of a run: claims, and what becomes of each. Table chunk_task; a slice's success is written by the ledger.
 
-import { count, type Db, first, marks, pieces, type Row, type Sql, type SqlValue, text, textOrNull } from "./db.ts";
+import { count, type Db, marks, pieces, type Row, type Sql, type SqlValue, text, textOrNull } from "./db.ts";
 import { assertRunning } from "./lease.ts";
 import { countedTotals, forgetParts } from "./ledger.ts";
 import { setRunningTotals } from "./metrics.ts";
