@@ -12,6 +12,7 @@ import {
   type StatePlace,
   taskCommit,
 } from "../support/state.ts";
+import { chooseSeed } from "../support/random.ts";
 
 const each = await backends([18]);
 const WORKER = new URL("../support/state_worker.ts", import.meta.url);
@@ -20,7 +21,7 @@ const WORKERS = 3;
 const KILLS = 8;
 
 each("processes that are killed at random lose no slice and commit none twice", async (place) => {
-  const seed = Math.floor(Math.random() * 2 ** 31);
+  const seed = chooseSeed();
   console.log(`seed ${seed}`);
   const random = generator(seed);
   await using state = await place.open();

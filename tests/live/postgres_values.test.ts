@@ -8,11 +8,12 @@ import { formatType, type LogicalType } from "../../src/types/mod.ts";
 import { encodeQuery } from "../support/encode.ts";
 import { type Cell, readWithDuckdb, readWithHyparquet } from "../support/exact_parquet.ts";
 import { openPostgresServer, type TestDatabase, withDatabase } from "../support/postgres.ts";
+import { chooseSeed } from "../support/random.ts";
 
 const servers = [await openPostgresServer(18), await openPostgresServer(12)];
 const limits = { statementTimeoutS: 60, lockTimeoutS: 10, connectTimeoutMs: 30_000 };
 const RANDOM_ROWS = 200;
-const SEED = Number(Deno.env.get("RIVET_TEST_SEED") ?? Date.now() % 1_000_000);
+const SEED = chooseSeed() % 1_000_000;
 
 interface Kind {
   /** The column's type; also names the kind. */

@@ -8,8 +8,9 @@ import { type Query, quoteName } from "../../src/source/mod.ts";
 import { encodeQuery } from "../support/encode.ts";
 import { readWithDuckdb } from "../support/exact_parquet.ts";
 import { openSqliteFile } from "../support/sqlite.ts";
+import { chooseSeed } from "../support/random.ts";
 
-const SEED = Number(Deno.env.get("RIVET_TEST_SEED") ?? Date.now() % 2 ** 31);
+const SEED = chooseSeed();
 console.log(`sqlite round trip: RIVET_TEST_SEED=${SEED}`);
 
 const T: Query = { kind: "table", schema: null, name: "t" };

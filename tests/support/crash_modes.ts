@@ -18,6 +18,8 @@ export interface Mode {
   readonly adds?: boolean;
   /** Rows without a time do not belong to the export. */
   readonly timedOnly?: boolean;
+  /** What the table is made of before anything runs. */
+  readonly setup?: string;
   /** An undisturbed run comes first; then these statements. */
   readonly previous?: string;
   /** Folders below the destination that each hold a picture of their own. */
@@ -84,7 +86,9 @@ export const MODES: readonly Mode[] = [
   {
     name: "partitioned",
     yaml: "table: t\n    partition_by: at\n    partition_granularity: month",
-    folders: ["2026-01", "2026-02", "2026-03", "2026-04", "__HIVE_DEFAULT_PARTITION__"],
+    // A first, one between and a last: every effect of a run happens once in each.
+    setup: "UPDATE t SET at = '2026-02-20 12:00:00' WHERE at >= '2026-02-20'",
+    folders: ["2026-01", "2026-02", "__HIVE_DEFAULT_PARTITION__"],
   },
 ];
 
@@ -100,6 +104,7 @@ async function prepare(folder: string, mode: Mode, format: string): Promise<stri
     const day = new Date(Date.UTC(2026, 0, 1 + Math.floor(id / 3) * 5)).toISOString().slice(0, 10);
     insert.run(id, `g${id % 4}`, id % 10 === 0 ? null : `${day} 12:00:00`, `${day} 11:00:00`, `row ${id}`);
   }
+  if (mode.setup !== undefined) db.exec(mode.setup);
   const path = join(folder, "rivet.yaml");
   await Deno.writeTextFile(
     path,

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 pub struct Random(u64);
 
 impl Random {
-    /// The seed comes from RIVET_TEST_SEED or the clock, and is printed: cargo shows it when a test fails.
+    /// The seed comes from RIVET_TEST_SEED or the clock, in CI it is always the same; it is printed: cargo shows it when a test fails.
     pub fn open(name: &str) -> Self {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-        let seed = std::env::var("RIVET_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(clock);
+        let default = if std::env::var("CI").is_ok_and(|ci| ci == "true") { 20_261_121 } else { clock };
+        let seed = std::env::var("RIVET_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
         println!("{name}: RIVET_TEST_SEED={seed}");
         Random(seed)
     }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { ResponseReader } from "../../../../src/source/mssql/response.ts";
 import { keepRows } from "../../../support/row_sink.ts";
 import { columnsToken, rowToken, toWireType } from "../../../support/tds/types.ts";
+import { chooseSeed } from "../../../support/random.ts";
 
 function decode(type: string, values: readonly string[]): (string | null)[] {
   const wire = toWireType(type);
@@ -17,7 +18,7 @@ function decode(type: string, values: readonly string[]): (string | null)[] {
   return sink.texts(1).map(([text]) => text!);
 }
 
-const seed = Date.now() % 1_000_000;
+const seed = chooseSeed() % 1_000_000;
 let state = seed;
 const random = () => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
 const randomDigits = (count: number) => Array.from({ length: count }, () => Math.floor(random() * 10)).join("");
