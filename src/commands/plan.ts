@@ -71,11 +71,20 @@ async function planCommand(context: CommandContext, flags: PlanFlags): Promise<v
   const survey = await surveyExports(context, { config, exports, state, sampleRows, strict: flags.strict === true });
   if (survey.failures.length > 0) await refuse(context, survey.failures);
   const plan = await buildPlan(context, config, survey, flags);
-  const { formatPlan } = await import("./plan_text.ts");
   if (flags.output !== undefined) await writePlan(context, plan, flags.output);
   else if (asJson) await printPlan(context, plan);
-  if (!asJson) context.terminal.out(formatPlan(plan, { config: flags.config, written: flags.output ?? null }));
+  if (!asJson) {
+    const { formatPlan } = await import("./plan_text.ts");
+    context.terminal.out(formatPlan(plan, await nextSteps(plan, flags)));
+  }
   if (flags.annotateWaves) await annotate(context, config, plan);
+}
+
+async function nextSteps({ parameters }: PlanArtifact, { config, output }: PlanFlags): Promise<string> {
+  const { applyLine, commandLine } = await import("../config/mod.ts");
+  if (output !== undefined) return applyLine(output, parameters);
+  const plan = commandLine("plan", { path: config, parameters }, { flags: "-o plan.json" });
+  return `${plan}, then ${applyLine("plan.json", parameters)}`;
 }
 
 function checkFlags(flags: PlanFlags): void {

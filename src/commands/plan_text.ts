@@ -1,21 +1,14 @@
 // A plan as people read it: one export in full, several as a table in the order to run them. Pure; chunks are summed up, never listed to the end.
 
 import { formatBytes, formatCount } from "../report/mod.ts";
-import { applyLine, commandLine } from "../config/mod.ts";
 import type { PlanArtifact, PlannedExport } from "../plan/mod.ts";
 import { formatTable } from "./command.ts";
 
 /** Chunks whose bounds are shown. */
 const RANGES_SHOWN_MAX = 5;
 
-export interface PlanTextOptions {
-  /** The config as it was named on the command line. */
-  readonly config: string;
-  /** Where the plan was written; null when it was not. */
-  readonly written: string | null;
-}
-
-export function formatPlan(plan: PlanArtifact, options: PlanTextOptions): string {
+/** `next`: the command lines that come after this one. */
+export function formatPlan(plan: PlanArtifact, next: string): string {
   const header = [
     ["Plan ID", plan.plan_id],
     ["Created", plan.created_at],
@@ -27,7 +20,7 @@ export function formatPlan(plan: PlanArtifact, options: PlanTextOptions): string
   const body = plan.exports.length === 1 && only !== undefined
     ? `${formatRows([...header, ...exportRows(only)])}${formatRanges(only)}`
     : `${formatRows(header)}\n${formatSeveral(plan)}`;
-  return `${body}\n${nextSteps(plan, options)}`;
+  return `${body}\nNext: ${next}\n`;
 }
 
 function formatRows(rows: readonly (readonly [string, string])[]): string {
@@ -164,10 +157,4 @@ const LANES_SHOWN_MAX = 20;
 function summed(names: readonly string[]): string {
   const more = names.length - NAMES_SHOWN_MAX;
   return names.slice(0, NAMES_SHOWN_MAX).join(", ") + (more > 0 ? ` and ${formatCount(more)} more` : "");
-}
-
-function nextSteps({ parameters }: PlanArtifact, { config, written }: PlanTextOptions): string {
-  if (written !== null) return `Next: ${applyLine(written, parameters)}\n`;
-  const plan = commandLine("plan", { path: config, parameters }, { flags: "-o plan.json" });
-  return `Next: ${plan}, then ${applyLine("plan.json", parameters)}\n`;
 }

@@ -140,7 +140,11 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
     isDead: (holder) => holder.pid !== runtime.pid,
     processStart: String(runtime.pid),
   };
-  return await body(context);
+  try {
+    return await body(context);
+  } finally {
+    await faults.settle();
+  }
 }
 
 /** A lane in this process: the same slices, no sandbox. */

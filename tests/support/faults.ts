@@ -18,8 +18,27 @@ export class Faults {
   /** The fault comes at effect number `at`, from 1; 0 = never. */
   constructor(private readonly at: number, private readonly kind: FaultKind) {}
 
+  /** Effects under way. A process that was killed ends none of them later: a test waits for them before it looks, or starts another. */
+  readonly underWay = new Set<Promise<unknown>>();
+
   /** Called before each effect, also before those that no fault strikes: a process that stands still here is stalled. */
   pause(_name: string): Promise<void> | void {}
+
+  async follow<T>(effect: T): Promise<Awaited<T>> {
+    const promise = Promise.resolve(effect);
+    const ended = promise.catch(() => {});
+    this.underWay.add(ended);
+    try {
+      return await promise;
+    } finally {
+      this.underWay.delete(ended);
+    }
+  }
+
+  /** When nothing is under way any more. */
+  async settle(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.all(this.underWay);
+  }
 
   /** One effect, or the moment after one. */
   point(name: string): void {
@@ -69,7 +88,7 @@ export function withFaults<T extends object>(
       return async (...args: unknown[]) => {
         await faults.pause(`${label}.${name}`);
         faults.point(`${label}.${name} before`);
-        const result = await method(...args);
+        const result = await faults.follow(method(...args));
         try {
           faults.point(`${label}.${name} after`);
         } catch (fault) {
