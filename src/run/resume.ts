@@ -7,7 +7,7 @@ import { sweepRun } from "./leftover.ts";
 import { levelOf, worst } from "./level.ts";
 import type { RunRecorder } from "./recorder.ts";
 import type { Intent, Run } from "./run.ts";
-import { toKeyStem } from "./slice.ts";
+import { toKeyStems } from "./slice.ts";
 import { keyStemOf, stemOf } from "./slices.ts";
 
 /** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
@@ -44,7 +44,7 @@ export async function resume(run: Omit<Run, "slices">, opened: StoredRun): Promi
     0,
   );
   const stem = stemOf(run.task.name, runId);
-  const leftovers = new Set(others.filter((key) => key.startsWith(stem)).map(toKeyStem));
+  const leftovers = new Set(others.filter((key) => key.startsWith(stem)).flatMap(toKeyStems));
   for (const slice of slices) if (again.has(slice.index)) leftovers.add(keyStemOf(stem, slice));
   return { ...run, task: { ...run.task, lanes }, slices, takeovers, leftovers, kept: { slices: kept.size, rows } };
 }

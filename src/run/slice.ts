@@ -162,9 +162,11 @@ export function partKey(request: Pick<SliceRequest, "keyStem" | "extension" | "t
   return `${keyStem}${takeover === 0 ? "" : `_r${takeover}`}${index === 0 ? "" : `_p${index}`}${extension}`;
 }
 
-/** The stem of the slice that a part's key belongs to. */
-export function toKeyStem(key: string): string {
-  return key.replace(/(?:_r\d+)?(?:_p\d+)?\.(?:parquet|csv|csv\.gz|csv\.zst)$/, "");
+/** The stems that slices may have whose part bears this key: `_p2` ends the name of a second file, and that of a slice of pages. */
+export function toKeyStems(key: string): string[] {
+  const stems = [key.replace(/\.(?:parquet|csv|csv\.gz|csv\.zst)$/, "")];
+  for (const ending of [/_p\d+$/, /_r\d+$/]) stems.push(...stems.map((stem) => stem.replace(ending, "")));
+  return [...new Set(stems)];
 }
 
 /** A file on its way to the destination; its observations come with its last byte. */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Core, PartObservations } from "../../../src/core/mod.ts";
 import type { Destination } from "../../../src/destination/mod.ts";
+import { partKey, toKeyStems } from "../../../src/run/slice.ts";
 import { runSlice, type SliceRequest } from "../../../src/run/mod.ts";
 import type { Source } from "../../../src/source/mod.ts";
 
@@ -73,4 +74,17 @@ Deno.test("an attempt whose first upload fails ends when its other uploads have 
   second.reject(new Error("stopped"));
   await assert.rejects(attempt, /no room/);
   assert.equal(underWay, 0);
+});
+
+Deno.test("a part's key tells the slices it may belong to, also where the slice's name ends as a part's does", () => {
+  const stem = "t_20261121_144709_604_10099";
+  const request = { extension: ".parquet", keyStem: `${stem}_p00002` };
+  for (const takeover of [0, 3]) {
+    for (const index of [0, 12]) {
+      const stems = toKeyStems(partKey({ ...request, takeover }, index));
+      assert.ok(stems.includes(request.keyStem), stems.join());
+      assert.ok(toKeyStems(partKey({ ...request, keyStem: stem, takeover }, index)).includes(stem));
+      assert.ok(!stems.includes(`${stem}_p00001`));
+    }
+  }
 });
