@@ -1,6 +1,6 @@
 // A lane reads slices, one at a time. In production it is a Worker that may reach this export's source and destination and nothing else.
 
-import { fromWireError, RivetError, type WireError } from "../errors.ts";
+import { fromWireError, RivetError, toWireError, type WireError } from "../errors.ts";
 import { coreFiles } from "../core/mod.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
@@ -52,6 +52,8 @@ export type ToLane =
   | { readonly kind: "compare"; readonly request: KeysRequest }
   | { readonly kind: "abort" }
   | { readonly kind: "credentials"; readonly destination: ResolvedDestination }
+  /** There are no new ones: what the lane was about to do with them fails. */
+  | { readonly kind: "no_credentials"; readonly error: WireError }
   | { readonly kind: "close" };
 
 /** What is asked and answered carries the number of the question; the rest carries none. */
@@ -61,7 +63,7 @@ export type FromLane =
   | { readonly kind: "opened"; readonly joined: boolean; readonly consistency: Consistency }
   | { readonly kind: "rows"; readonly rows: (string | null)[][] }
   | { readonly kind: "progress"; readonly progress: SliceProgress }
-  /** Answered by `credentials`. */
+  /** Answered by `credentials` or `no_credentials`. */
   | { readonly kind: "refresh" }
   | { readonly kind: "done"; readonly result: SliceResult }
   | { readonly kind: "observed"; readonly result: ObserveResult }
@@ -213,7 +215,7 @@ class WorkerLane implements Lane {
   #refresh(): void {
     this.#host?.refreshDestination().then(
       (destination) => this.worker.postMessage({ kind: "credentials", destination } satisfies ToLane),
-      (error) => this.#rejectAll(error),
+      (error) => this.worker.postMessage({ kind: "no_credentials", error: toWireError(error) } satisfies ToLane),
     );
   }
 

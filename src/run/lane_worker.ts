@@ -1,7 +1,7 @@
 // The inside of a lane. It has no environment, no state and no right beyond its source and destination.
 
 import "./environment_shim.ts";
-import { invariant, toWireError } from "../errors.ts";
+import { fromWireError, invariant, toWireError } from "../errors.ts";
 import { compileCore, type Core, openCore } from "../core/mod.ts";
 import { type Destination, loadDestination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
@@ -129,6 +129,10 @@ async function answer(message: ToLane, id: number): Promise<FromLane | null> {
       return null;
     case "credentials":
       fresh?.resolve(message.destination);
+      fresh = null;
+      return null;
+    case "no_credentials":
+      fresh?.reject(fromWireError(message.error));
       fresh = null;
       return null;
     case "close":
