@@ -51,8 +51,8 @@ async function repairOnce(context: RunContext, request: RepairRequest): Promise<
 }
 
 /**
- * Before a new run of the export: a repair that only lacks its end is ended, any other is given up. The new run reads everything, or in
- * the next window; what the repair left is then cleared away.
+ * Before a new run of the export, or the repair of another run: a repair that only lacks its end is ended, any other is given up. What it
+ * left is cleared away by the next run, which reads everything, or the next window.
  */
 export async function settleRepair(
   context: RunContext,
@@ -102,14 +102,15 @@ async function beginRepair(
   const { state, key, lease } = tools;
   const { unit, indexes } = request;
   const target = await findTarget(context, request, tools);
-  const open = await state.openRun(key);
-  if (open !== null && open.mode !== REPAIR_MODE) throw unfinished(context, unit, open);
+  const found = await state.openRun(key);
+  if (found !== null && found.mode !== REPAIR_MODE) throw unfinished(context, unit, found);
+  const open = found !== null && repairedBy(found) === target.runId ? found : null;
+  if (found !== null && open === null) await settleRepair(context, unit, recorder, tools);
   const run = await planRepair(context, unit, target, recorder, tools);
   try {
-    if (open !== null && repairedBy(open) === target.runId) {
+    if (open !== null) {
       return await resume({ ...run, runId: open.runId, startedAt: open.startedAt, resumed: true }, open);
     }
-    if (open !== null) await state.endRun(open.runId, "interrupted", false, null, lease);
     if (indexes.length === 0) {
       await publishRepaired(run, target, await state.slices(target.runId), await state.parts(target.runId), []);
       await run.destination[Symbol.asyncDispose]();

@@ -244,6 +244,44 @@ Deno.test("files of earlier windows are repaired too, and their manifest alone i
   assert.deepEqual(found, sourceRows(folder.path, mode).sort((a, b) => a[0]! < b[0]! ? -1 : 1));
 });
 
+/** The process dies where a repair is published and only lacks its end. */
+class KilledAtTheEnd extends Faults {
+  override point(name: string): void {
+    if (name === "state.commitRepair before") {
+      this.dead = true;
+      this.fired = name;
+    }
+    super.point(name);
+  }
+}
+
+Deno.test("a repair that only lacks its end is ended by the repair of another run too", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  const mode = MODES.find(({ name }) => name === "incremental")!;
+  const configPath = await prepareShop(folder.path, mode);
+  const first = (await runEngine({ configPath })).per_export[0]!.run_id!;
+  changeShop(folder.path, "INSERT INTO t VALUES (61, 'g1', '2026-09-01 00:00:00', 'later')");
+  const second = (await runEngine({ configPath })).per_export[0]!.run_id!;
+  changeShop(folder.path, "UPDATE t SET body = 'other' WHERE id IN (31, 61)");
+  const faults = new KilledAtTheEnd(0, "kill");
+  const early = await reconcileEngine({ configPath }, { runId: first });
+  await assert.rejects(repairEngine({ configPath, faults }, { report: early }));
+  assert.notEqual(faults.fired, null);
+  const late = await reconcileEngine({ configPath }, { runId: second });
+  const done = await repairEngine({ configPath }, { report: late });
+  assert.deepEqual([done.report.summary.remaining, done.summaries[0]!.warnings], [0, []]);
+  await using state = await openState({ url: undefined, directory: folder.path });
+  const repairs = (await state.runs({ exportName: "t", limit: 10 })).filter((run) => run.mode === "repair");
+  assert.deepEqual(repairs.map(({ status }) => status), ["completed", "completed"]);
+  const out = join(folder.path, "out");
+  const manifests = (await listNames(out)).filter((name) => name.startsWith("manifest-"));
+  const found = (await queryParts([out], COLUMNS, manifests)).sort((a, b) => a[0]! < b[0]! ? -1 : 1);
+  assert.deepEqual(found, sourceRows(folder.path, mode).sort((a, b) => a[0]! < b[0]! ? -1 : 1));
+  for (const runId of [first, second]) {
+    assert.equal((await reconcileEngine({ configPath }, { runId })).summary.mismatches, 0);
+  }
+});
+
 Deno.test("a quality rule judges the repaired set, and a refused repair leaves the old one", async () => {
   await using folder = await temporaryFolder(inMemory());
   const mode = { ...RANGE, yaml: `${RANGE.yaml}\n    quality: {row_count_min: 60}` };
