@@ -1,4 +1,4 @@
-// What follows a run: its report beside the config, and the messages to those who asked for them. Nothing here changes how a run ended.
+// What follows a run: its report beside what was run, and the messages to those who asked for them. Nothing here changes how a run ended.
 
 import { type RivetError, toErrorReport } from "../errors.ts";
 import { describeFileFault } from "../file_fault.ts";
@@ -14,13 +14,15 @@ export interface Aftermath {
   readonly config: Config;
   readonly notes: { of(exportName: string): RunNotes };
   readonly applyContext?: object | undefined;
+  /** Where reports are left; the config's folder unless given. */
+  readonly directory?: string | undefined;
 }
 
 /** Writes `summary.{json,md}` of every run that began; resolves to their folders. */
 export async function leaveReports(
   context: CommandContext,
   summaries: readonly RunSummary[],
-  { config, notes, applyContext }: Aftermath,
+  { config, notes, applyContext, directory = config.directory }: Aftermath,
 ): Promise<string[]> {
   const { buildRunReport, isReported, writeRunReport } = await import("../report/mod.ts");
   const folders: string[] = [];
@@ -32,7 +34,7 @@ export async function leaveReports(
       applyContext,
     });
     try {
-      folders.push(await writeRunReport(config.directory, report));
+      folders.push(await writeRunReport(directory, report));
     } catch (error) {
       // What cannot be written once will not be writable for the next one.
       context.terminal.err(`warning: the run's report cannot be written: ${describeFileFault(error)}\n`);

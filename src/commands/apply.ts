@@ -115,6 +115,8 @@ async function applyPlan(context: CommandContext, plan: PlanArtifact, path: stri
     flags: { ...flags, resume: undefined, force: undefined },
     adapt: (runContext) => ({ ...runContext, applied }),
     run: (runContext) => runStagesOf(context, runContext, stages, flags),
+    // A plan may be applied far from where its config lies: its reports stay with it.
+    reportDirectory: dirname(resolve(path)),
     annotate: (aggregate) => ({ apply_context: toApplyContext(plan, aggregate, ageMs, flags) }),
   });
 }

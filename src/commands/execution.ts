@@ -27,6 +27,8 @@ export interface Execution {
   /** What the engine is told beside the flags. */
   readonly adapt?: (context: RunContext) => RunContext;
   readonly run: (context: RunContext) => Promise<AggregateSummary>;
+  /** Where the reports are left; the config's folder unless given. */
+  readonly reportDirectory?: string;
   /** What the summary says beside what happened. */
   readonly annotate?: (aggregate: AggregateSummary) => Annotation;
 }
@@ -54,7 +56,7 @@ export async function executeExports(context: CommandContext, execution: Executi
   const notes = openNotes();
   const aggregate = await told(() => runWatched(context, execution, late, notes.events));
   const annotation = execution.annotate?.(aggregate) ?? {};
-  const aftermath = { config, notes, applyContext: annotation.apply_context };
+  const aftermath = { config, notes, applyContext: annotation.apply_context, directory: execution.reportDirectory };
   const folders = await leaveReports(context, aggregate.per_export, aftermath);
   if (folders.length === 1 && flags.progress !== "json") context.terminal.err(`report: ${folders[0]}/summary.md\n`);
   try {

@@ -285,6 +285,22 @@ Deno.test("nothing that apply leaves behind holds a parameter or a secret of the
   assert.equal(new TextDecoder().decode(found.stdout), "");
 });
 
+Deno.test("the report of an applied plan lies beside the plan, that of an applied config beside the config", async () => {
+  await using shop = await openShop(USERS);
+  const planned = await shop.rivet("plan", "-c", "rivet.yaml", "-o", "plans/today.json");
+  assert.equal(planned.code, 0, planned.stderr);
+  const reports = async () => (await shop.names()).filter((name) => name.endsWith("/summary.md"));
+  const applied = await shop.rivet("apply", "plans/today.json", "--progress", "none");
+  assert.equal(applied.code, 0, applied.stderr);
+  const [beside, ...others] = await reports();
+  assert.match(beside ?? "", /^plans\/\.rivet\/runs\/users_[^/]+\/summary\.md$/);
+  assert.deepEqual(others, []);
+  assert.ok(applied.stderr.includes(`report: ${shop.path}/${beside}\n`), applied.stderr);
+  assert.equal((await shop.rivet("apply", "rivet.yaml")).code, 0);
+  const added = (await reports()).filter((name) => name !== beside);
+  assert.match(added.join(), /^\.rivet\/runs\/users_[^/]+\/summary\.md$/);
+});
+
 Deno.test("two processes apply one plan: one does it, the other waits and answers with its run", async () => {
   await using shop = await openShop(ORDERS);
   await plan(shop);
