@@ -18,6 +18,7 @@ import { finishRun } from "./finish.ts";
 import { type LeasedTools, runLeased } from "./leased.ts";
 import { removeAbandoned, removeStrays } from "./leftover.ts";
 import { beginPicture } from "./level.ts";
+import { removeAbandonedElsewhere } from "./past_place.ts";
 import { RunRecorder } from "./recorder.ts";
 import { settleRepair } from "./repair.ts";
 import { resume } from "./resume.ts";
@@ -76,6 +77,7 @@ async function beginRun(
     if (context.options.resume) await refuseFreshRun(context, unit, destination);
     await removeAbandoned(state, key, destination);
     await removeStrays(state, key, destination);
+    await removeAbandonedElsewhere({ context, unit, recorder, tools }, destination.uri);
     await checkCursorPlace(progress.cursor, unit, destination, context.config);
     const startedAt = new Date(context.runtime.now()).toISOString();
     const intent = {

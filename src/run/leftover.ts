@@ -14,7 +14,7 @@ export async function sweepRun(destination: Destination, name: string, runId: st
 }
 
 /** Runs looked at when a new one begins; older ones were cleared by the runs in between. */
-const ABANDONED_RUNS_MAX = 20;
+export const ABANDONED_RUNS_MAX = 20;
 
 /** Files of runs that will never finish are not part of any picture: committed, uncommitted and published ones go, markers first. */
 export async function removeAbandoned(state: State, key: ExportKey, destination: Destination): Promise<void> {

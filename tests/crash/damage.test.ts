@@ -65,12 +65,13 @@ const RANGE =
   "table: t\nmode: chunked\nchunk_column: id\nchunk_size: 20\nformat: parquet\ndestination: {type: local, path: out}";
 
 /** Kills a run when `chunks` chunks are committed. */
-async function killAfter(configPath: string, chunks: number): Promise<void> {
+async function killAfter(configPath: string, chunks: number, nowMs: () => number = Date.now): Promise<void> {
   let seen = 0;
   const faults = new Faults(0, "kill");
   await runEngine({
     configPath,
     faults,
+    nowMs,
     onEvent: (event) => {
       if (event.kind === "slice_completed" && ++seen === chunks) faults.dead = true;
     },
@@ -315,6 +316,73 @@ Deno.test("a run given up leaves nothing behind when the next one has run", asyn
     const after = await listNames(join(folder, "out"));
     assert.ok([...before].every((name) => !after.includes(name)));
   });
+});
+
+const NOON = Date.UTC(2026, 3, 18, 12);
+const DAY_MS = 86_400_000;
+const dayNames = (folder: string, day: string) => listNames(join(folder, "out", day));
+
+/** A run of one day dies after two chunks, or at its very end, and is given up before the next day's. */
+async function withYesterday(
+  body: (folder: string, configPath: string) => Promise<void>,
+  die: (configPath: string, nowMs: () => number) => Promise<unknown>,
+): Promise<void> {
+  await using folder = await temporaryFolder(inMemory());
+  fill(folder.path);
+  const configPath = await writeConfig(folder.path, RANGE.replace("path: out", "path: 'out/{date}'"));
+  await die(configPath, () => NOON);
+  await giveUp(folder.path);
+  await body(folder.path, configPath);
+}
+
+const nextDay = async (configPath: string, day = 1) =>
+  (await runEngine({ configPath, nowMs: () => NOON + day * DAY_MS })).per_export[0]!;
+
+Deno.test("files of a run given up yesterday go from yesterday's prefix, and no others", async () => {
+  await withYesterday(async (folder, configPath) => {
+    const before = await dayNames(folder, "2026-04-18");
+    assert.equal(before.length, 2, before.join());
+    const stranger = before[0]!.replace("chunk0", "chunk7");
+    await Deno.writeTextFile(join(folder, "out/2026-04-18", stranger), "recorded by nobody");
+    const summary = await nextDay(configPath);
+    assert.deepEqual([summary.status, summary.warnings], ["success", []]);
+    assert.deepEqual(await dayNames(folder, "2026-04-18"), [stranger]);
+    assert.deepEqual(ids(await readThroughManifest(join(folder, "out/2026-04-19"))), sourceIds(folder));
+  }, (configPath, nowMs) => killAfter(configPath, 2, nowMs));
+});
+
+Deno.test("a set that was published before its run was given up stays at yesterday's prefix, and that is said once", async () => {
+  const die = (configPath: string, nowMs: () => number) =>
+    runEngine({ configPath, nowMs, faults: new DiesUnrecorded(0, "kill") }).catch(() => {});
+  await withYesterday(async (folder, configPath) => {
+    const before = await dayNames(folder, "2026-04-18");
+    const { status, warnings } = await nextDay(configPath);
+    assert.equal(status, "success");
+    assert.match(
+      warnings.join(),
+      /files of the abandoned run 't_20260418T.*' stay at .*: a manifest there names them$/,
+    );
+    assert.deepEqual(await dayNames(folder, "2026-04-18"), before);
+    assert.deepEqual(ids(await readThroughManifest(join(folder, "out/2026-04-18"))), sourceIds(folder));
+    assert.deepEqual((await nextDay(configPath, 2)).warnings, []);
+  }, die);
+});
+
+Deno.test("files at a place that the config left, or whose manifests cannot be read, stay and are named", async () => {
+  const die = (configPath: string, nowMs: () => number) => killAfter(configPath, 2, nowMs);
+  await withYesterday(async (folder, configPath) => {
+    const before = await dayNames(folder, "2026-04-18");
+    const manifest = join(folder, "out/2026-04-18/manifest.json");
+    await Deno.writeTextFile(manifest, "{");
+    const first = await nextDay(configPath);
+    assert.equal(first.status, "success");
+    assert.match(first.warnings.join(), /2 files of .* stay at .*2026-04-18': \[RIVET_DEST_CONTROL_ARTIFACT_INVALID\]/);
+    await Deno.remove(manifest);
+    await writeConfig(folder, RANGE.replace("path: out", "path: 'elsewhere/{date}'"));
+    const second = await nextDay(configPath, 2);
+    assert.match(second.warnings.join(), /2 files of .* stay at .*: the config does not lead there any more$/);
+    assert.deepEqual(await dayNames(folder, "2026-04-18"), before);
+  }, die);
 });
 
 Deno.test("rows refused by a quality rule are judged again by every run, and nothing is published", async () => {
