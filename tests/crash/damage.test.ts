@@ -64,7 +64,7 @@ function ids(rows: readonly Row[]): number[] {
 const RANGE =
   "table: t\nmode: chunked\nchunk_column: id\nchunk_size: 20\nformat: parquet\ndestination: {type: local, path: out}";
 
-/** Kills a run when `chunks` chunks are committed. */
+/** Kills a run when `chunks` chunks are committed, and those that were committed with them. */
 async function killAfter(configPath: string, chunks: number, nowMs: () => number = Date.now): Promise<void> {
   let seen = 0;
   const faults = new Faults(0, "kill");
@@ -322,7 +322,7 @@ const NOON = Date.UTC(2026, 3, 18, 12);
 const DAY_MS = 86_400_000;
 const dayNames = (folder: string, day: string) => listNames(join(folder, "out", day));
 
-/** A run of one day dies after two chunks, or at its very end, and is given up before the next day's. */
+/** A run of one day dies after two chunks or more, or at its very end, and is given up before the next day's. */
 async function withYesterday(
   body: (folder: string, configPath: string) => Promise<void>,
   die: (configPath: string, nowMs: () => number) => Promise<unknown>,
@@ -341,7 +341,7 @@ const nextDay = async (configPath: string, day = 1) =>
 Deno.test("files of a run given up yesterday go from yesterday's prefix, and no others", async () => {
   await withYesterday(async (folder, configPath) => {
     const before = await dayNames(folder, "2026-04-18");
-    assert.equal(before.length, 2, before.join());
+    assert.ok(before.length >= 2, before.join());
     const stranger = before[0]!.replace("chunk0", "chunk7");
     await Deno.writeTextFile(join(folder, "out/2026-04-18", stranger), "recorded by nobody");
     const summary = await nextDay(configPath);
@@ -376,11 +376,12 @@ Deno.test("files at a place that the config left, or whose manifests cannot be r
     await Deno.writeTextFile(manifest, "{");
     const first = await nextDay(configPath);
     assert.equal(first.status, "success");
-    assert.match(first.warnings.join(), /2 files of .* stay at .*2026-04-18': \[RIVET_DEST_CONTROL_ARTIFACT_INVALID\]/);
+    const stay = `${before.length} files of .* stay at .*2026-04-18'`;
+    assert.match(first.warnings.join(), new RegExp(`${stay}: \\[RIVET_DEST_CONTROL_ARTIFACT_INVALID\\]`));
     await Deno.remove(manifest);
     await writeConfig(folder, RANGE.replace("path: out", "path: 'elsewhere/{date}'"));
     const second = await nextDay(configPath, 2);
-    assert.match(second.warnings.join(), /2 files of .* stay at .*: the config does not lead there any more$/);
+    assert.match(second.warnings.join(), new RegExp(`${stay}: the config does not lead there any more$`));
     assert.deepEqual(await dayNames(folder, "2026-04-18"), before);
   }, die);
 });
