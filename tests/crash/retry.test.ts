@@ -51,7 +51,7 @@ interface Outcome {
   readonly warnings: number;
 }
 
-async function run(faults: Outages, maxRetries = 3): Promise<Outcome> {
+async function run(faults: Outages, maxRetries = 3, chunkSize = 10): Promise<Outcome> {
   await using folder = await temporaryFolder(inMemory());
   {
     using db = new DatabaseSync(join(folder.path, "shop.db"));
@@ -63,7 +63,7 @@ async function run(faults: Outages, maxRetries = 3): Promise<Outcome> {
     configPath,
     `source: {type: sqlite, path: shop.db, tuning: {profile: fast, max_retries: ${maxRetries}}}
 exports:
-  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 10, format: csv, compression: none, destination: {type: local, path: out}}
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: ${chunkSize}, format: csv, compression: none, destination: {type: local, path: out}}
 `,
   );
   const events: RunEvent[] = [];
@@ -125,6 +125,55 @@ Deno.test("attempts are counted for each chunk, and end", async () => {
   assert.deepEqual([code, retries, rows], [null, 6, 30]);
   const ended = await run(new Outages("source.read before", 99, lost, 1), 3);
   assert.deepEqual([ended.code, ended.retries, ended.rows], ["RIVET_SOURCE_CONNECTION_LOST", 3, 0]);
+});
+
+Deno.test("of chunks that are read together, those that fail are tried again and the others are kept", async () => {
+  // Every read but each third, of 31 chunks of one row: whatever is claimed together holds some of both.
+  let reads = 0;
+  class Thirds extends Outages {
+    override point(name: string): void {
+      if (name === "source.read before" && reads++ % 3 === 1) throw deadlock();
+      super.point(name);
+    }
+  }
+  const { code, retries, rows } = await run(new Thirds("", 0, deadlock), 6, 1);
+  assert.deepEqual([code, rows], [null, 30]);
+  assert.ok(retries >= 10, `${retries} retries`);
+});
+
+Deno.test("of chunks that are read together, one mistake ends the run, and the next run has what was kept", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  {
+    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)");
+    for (let id = 1; id <= 60; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
+  }
+  const configPath = join(folder.path, "rivet.yaml");
+  await Deno.writeTextFile(
+    configPath,
+    `source: {type: sqlite, path: shop.db}
+exports:
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1, format: csv, compression: none, destination: {type: local, path: out}}
+`,
+  );
+  let reads = 0;
+  class Fortieth extends Outages {
+    override point(name: string): void {
+      if (name === "source.read before" && ++reads === 40) throw unknown();
+      super.point(name);
+    }
+  }
+  const [failed] = (await runEngine({ configPath, faults: new Fortieth("", 0, unknown) })).per_export;
+  assert.deepEqual([failed!.status, failed!.retries, failed!.resumable], ["failed", 0, true]);
+  const done: number[] = [];
+  const [summary] = (await runEngine({
+    configPath,
+    onEvent: (event) => event.kind === "slice_completed" ? done.push(event.index) : undefined,
+  })).per_export;
+  assert.deepEqual([summary!.status, summary!.rows], ["success", 60]);
+  assert.ok(done.length < 30, `${done.length} chunks were read again`);
+  assert.equal((await readThroughManifest(join(folder.path, "out"))).length, 60);
+  assert.deepEqual(await findUntracked(join(folder.path, "out")), []);
 });
 
 Deno.test("a first connection that is refused is reported at once; one that breaks while planning is made anew", async () => {
