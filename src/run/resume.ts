@@ -2,7 +2,7 @@
 
 import { type Destination, findDamages, listByKey } from "../destination/mod.ts";
 import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
-import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
+import type { StoredRun } from "../state/mod.ts";
 import { sweepRun } from "./leftover.ts";
 import { levelOf, worst } from "./level.ts";
 import type { RunRecorder } from "./recorder.ts";
@@ -14,18 +14,13 @@ import { keyStemOf, stemOf } from "./slices.ts";
 export async function resume(run: Omit<Run, "slices">, opened: StoredRun): Promise<Run> {
   const { state, lease, destination, runId } = run;
   const takeovers = await state.resumeRun(runId, lease);
-  const storedSlices = await state.slices(runId);
-  const slices = fromSliceIntents(storedSlices);
-  const open = storedSlices.filter((slice) => slice.status !== "completed").length;
-  const lanes = lanesFor(run.picture.source, run.task.export, Math.max(open, 1));
+  const { slices, rows: kept, damaged } = await readStored(run);
+  const lanes = lanesFor(run.picture.source, run.task.export, Math.max(slices.length - kept.size - damaged.size, 1));
   run.picture.consistency = levelOf(run.picture.source, run.picture.token, lanes);
   const intent = JSON.parse(opened.planJson) as Intent;
   checkBounds(opened, slices, intent.boundsFingerprint, run.context.config);
-  const { damaged, others } = await findDamaged(destination, storedSlices, await state.parts(runId));
+  const others = await checkParts(run, slices, kept, damaged);
   warnOfDamage(run.recorder, slices, damaged);
-  const kept = new Set(
-    storedSlices.filter((s) => s.status === "completed" && !damaged.has(s.index)).map((s) => s.index),
-  );
   const again = new Set(damaged.keys());
   if (kept.size === slices.length) run.picture.consistency = opened.consistency;
   else {
@@ -39,15 +34,68 @@ export async function resume(run: Omit<Run, "slices">, opened: StoredRun): Promi
   }
   if (again.size > 0) await state.resetSlices(runId, [...again], lease);
   await sweepRun(destination, run.task.name, runId);
-  const rows = storedSlices.reduce(
-    (sum, slice) => sum + (kept.has(slice.index) ? slice.observations?.rows ?? 0 : 0),
-    0,
-  );
   const stem = stemOf(run.task.name, runId);
   const leftovers = new Set(others.filter((key) => key.startsWith(stem)).flatMap(toKeyStems));
   for (const slice of slices) if (again.has(slice.index)) leftovers.add(keyStemOf(stem, slice));
+  const rows = kept.values().reduce((sum, n) => sum + n, 0);
   return { ...run, task: { ...run.task, lanes }, slices, takeovers, leftovers, kept: { slices: kept.size, rows } };
 }
+
+/** What the state holds of an interrupted run, page by page: of a million chunks, what each observed need not be in memory together. */
+interface StoredWork {
+  readonly slices: Slice[];
+  /** Rows of each completed slice. */
+  readonly rows: Map<number, number>;
+  /** Completed slices that cannot be what was committed, each with the reason. */
+  readonly damaged: Map<number, string>;
+}
+
+async function readStored({ state, runId }: Pick<Run, "state" | "runId">): Promise<StoredWork> {
+  const work: StoredWork = { slices: [], rows: new Map(), damaged: new Map() };
+  for (let after = -1;;) {
+    const page = await state.slicesAfter(runId, after);
+    if (page.length === 0) return work;
+    for (const slice of fromSliceIntents(page)) work.slices.push(slice);
+    for (const { index, status, rows, observations } of page) {
+      if (status !== "completed") continue;
+      if (observations === null) work.damaged.set(index, "it was never committed");
+      else if (rows !== observations.rows) work.damaged.set(index, DIFFERING);
+      else work.rows.set(index, rows);
+    }
+    after = page.at(-1)!.index;
+  }
+}
+
+const DIFFERING = "its recorded rows and parts differ";
+
+/** Moves completed slices whose parts are not what was committed from `kept` to `damaged`. Returns the keys of objects that are no part. */
+async function checkParts(
+  { state, runId, destination }: Pick<Run, "state" | "runId" | "destination">,
+  slices: readonly Slice[],
+  kept: Map<number, number>,
+  damaged: Map<number, string>,
+): Promise<string[]> {
+  const stored = await listByKey(destination);
+  for (let i = 0; i < slices.length; i += SLICES_PER_CHECK) {
+    const some = slices.slice(i, i + SLICES_PER_CHECK);
+    const parts = await state.partsBetween(runId, some[0]!.index, some.at(-1)!.index);
+    for (const { file, reason } of await findDamages(destination, parts, stored)) damaged.set(file.sliceIndex, reason);
+    const rows = new Map<number, number>();
+    for (const { fileName, sliceIndex, observations } of parts) {
+      stored.delete(fileName);
+      rows.set(sliceIndex, (rows.get(sliceIndex) ?? 0) + observations.rows);
+    }
+    for (const { index } of some) {
+      const recorded = kept.get(index);
+      if (recorded === undefined) continue;
+      if (!damaged.has(index) && recorded !== (rows.get(index) ?? 0)) damaged.set(index, DIFFERING);
+      if (damaged.has(index)) kept.delete(index);
+    }
+  }
+  return [...stored.keys()];
+}
+
+const SLICES_PER_CHECK = 20_000;
 
 /** Damaged chunks that are named one by one; the rest is counted. */
 const DAMAGED_TOLD_MAX = 20;
@@ -60,28 +108,6 @@ function warnOfDamage(recorder: RunRecorder, slices: readonly Slice[], damaged: 
   }
   const others = damaged.size - told.length;
   if (others > 0) recorder.warn("resume", `${others} more damaged chunks are read again`);
-}
-
-/** Completed slices whose parts are not what was committed, each with the reason; and the keys of objects that are no such part. */
-async function findDamaged(
-  destination: Destination,
-  slices: readonly StoredSlice[],
-  parts: readonly StoredPart[],
-): Promise<{ damaged: Map<number, string>; others: string[] }> {
-  const damaged = new Map<number, string>();
-  const stored = await listByKey(destination);
-  for (const { file, reason } of await findDamages(destination, parts, stored)) damaged.set(file.sliceIndex, reason);
-  for (const { fileName } of parts) stored.delete(fileName);
-  const rows = new Map<number, number>();
-  for (const part of parts) rows.set(part.sliceIndex, (rows.get(part.sliceIndex) ?? 0) + part.observations.rows);
-  for (const slice of slices) {
-    if (slice.status !== "completed" || damaged.has(slice.index)) continue;
-    if (slice.observations === null) damaged.set(slice.index, "it was never committed");
-    else if (slice.observations.rows !== (rows.get(slice.index) ?? 0) || slice.rows !== slice.observations.rows) {
-      damaged.set(slice.index, "its recorded rows and parts differ");
-    }
-  }
-  return { damaged, others: [...stored.keys()] };
 }
 
 /**

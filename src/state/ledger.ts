@@ -114,6 +114,15 @@ export async function listParts(sql: Sql, runId: string): Promise<StoredPart[]> 
   }
 }
 
+export async function listPartsBetween(sql: Sql, runId: string, first: number, last: number): Promise<StoredPart[]> {
+  const rows = await sql.all(
+    `SELECT chunk_index, file_name, observations_json, digests_json, created_at FROM file_log
+      WHERE run_id = ? AND chunk_index BETWEEN ? AND ? ORDER BY chunk_index, id`,
+    [runId, first, last],
+  );
+  return rows.map(toPart);
+}
+
 function toPart(row: Row): StoredPart {
   return {
     sliceIndex: count(row, "chunk_index"),

@@ -231,6 +231,8 @@ export interface State extends AsyncDisposable {
   /** The next page of them after an index, in order; none at the end. The first comes after -1. */
   slicesAfter(runId: string, index: number): Promise<StoredSlice[]>;
   parts(runId: string): Promise<StoredPart[]>;
+  /** Those of the slices from one index to another, both included. */
+  partsBetween(runId: string, first: number, last: number): Promise<StoredPart[]>;
   /** What the parts of a run come to, without reading them one by one. */
   committed(runId: string): Promise<Committed>;
   /** The lowest pending slices, or failed ones with attempts left, now running; none when there are none. Safe between processes. */

@@ -3,7 +3,15 @@
 import type { Db } from "./db.ts";
 import { listJournals, readJournal, recordEvents } from "./journal.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.ts";
-import { abandonedParts, commitSlices, forgetAbandonedParts, listFiles, listParts, readCommitted } from "./ledger.ts";
+import {
+  abandonedParts,
+  commitSlices,
+  forgetAbandonedParts,
+  listFiles,
+  listParts,
+  listPartsBetween,
+  readCommitted,
+} from "./ledger.ts";
 import { listMetrics, putMetric, recordAggregate } from "./metrics.ts";
 import * as progress from "./progress.ts";
 import { commitRepair } from "./repairs.ts";
@@ -37,6 +45,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     slices: (runId) => slices.listSlices(db, runId),
     slicesAfter: (runId, index) => slices.listSlicesAfter(db, runId, index),
     parts: (runId) => listParts(db, runId),
+    partsBetween: (runId, first, last) => listPartsBetween(db, runId, first, last),
     committed: (runId) => readCommitted(db, runId),
     claimSlices: (runId, slicesMax, lease) => slices.claimSlices(db, now(), runId, slicesMax, lease),
     commitSlices: (runId, commits, format, lease) => commitSlices(db, now(), runId, commits, format, lease),

@@ -133,6 +133,7 @@ each("many slices are committed at once, or none of them", async (place) => {
   assert.deepEqual(await state.parts("r1"), []);
   await state.commitSlices("r1", commits, FORMAT, lease);
   assert.deepEqual(await state.parts("r1"), commits.flatMap(({ parts }) => parts));
+  assert.deepEqual(await state.partsBetween("r1", 1, 5), commits.slice(1, 6).flatMap(({ parts }) => parts));
   const stored = await state.slices("r1");
   assert.deepEqual(stored.slice(0, 65).map(({ observations }) => observations), commits.map((c) => c.observations));
   assert.deepEqual(stored.slice(64).map(({ status }) => status), [
