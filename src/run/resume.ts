@@ -1,6 +1,6 @@
 // Which slices of an interrupted run still hold: nothing is continued on trust.
 
-import { type Destination, findDamages, listByKey } from "../destination/mod.ts";
+import { findDamages, listByKey } from "../destination/mod.ts";
 import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
 import type { StoredRun } from "../state/mod.ts";
 import { sweepRun } from "./leftover.ts";
