@@ -30,7 +30,12 @@ fn parse_digits(digits: &[u8]) -> Parsed<u64> {
     }
     let mut value = 0u64;
     if digits.len() <= 19 {
-        for byte in digits {
+        let (eights, rest) = digits.as_chunks::<8>();
+        for eight in eights {
+            let clean = clean_digits(u64::from_le_bytes(*eight), u64::MAX / 255 * 0x30, u64::MAX);
+            value = value.wrapping_mul(100_000_000).wrapping_add(fold_eight(clean.ok_or(Fault::Malformed)?));
+        }
+        for byte in rest {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 return Err(Fault::Malformed);
@@ -47,6 +52,25 @@ fn parse_digits(digits: &[u8]) -> Parsed<u64> {
         value = value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit))).ok_or(Fault::Unrepresentable)?;
     }
     Ok(value)
+}
+
+/// Eight bytes of text at once: what is left of each byte when `expected` is taken away, `'0'` where a digit stands. None when a byte is
+/// no digit there, or is not the one that is expected.
+#[inline(always)]
+fn clean_digits(word: u64, expected: u64, digits: u64) -> Option<u64> {
+    const HIGH: u64 = u64::MAX / 255 * 0x80;
+    // Ten in a digit's byte, or one in another's, carries into the high bit.
+    let carry = (u64::MAX / 255 * 0x76 & digits) | (u64::MAX / 255 * 0x7f & !digits);
+    let clean = word ^ expected;
+    ((clean | clean.wrapping_add(carry)) & HIGH == 0).then_some(clean)
+}
+
+/// The number that eight bytes of digits make, the first one foremost.
+#[inline(always)]
+fn fold_eight(digits: u64) -> u64 {
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
 pub fn parse_i64(text: &[u8]) -> Parsed<i64> {
@@ -382,8 +406,51 @@ pub fn units_per_second(unit: Unit) -> i64 {
     }
 }
 
+/// Days of `YYYY-MM-DD`, the common case. None for anything else.
+#[inline(always)]
+fn parse_plain_date(text: &[u8; 10]) -> Option<i64> {
+    let [head @ .., tens, ones] = text;
+    let digits = 0x00ff_ff00_ffff_ffff;
+    let clean = clean_digits(u64::from_le_bytes(*head), u64::from_le_bytes(*b"0000-00-"), digits)?;
+    let pairs = clean.wrapping_mul(10).wrapping_add(clean >> 8);
+    let pair = |at: u32| (pairs >> (8 * at)) as u32 & 0xff;
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 {
+        return None;
+    }
+    to_days(i64::from(pair(0) * 100 + pair(2)), pair(5), u32::from(tens) * 10 + u32::from(ones))
+}
+
+/// Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS` with at most six digits of fraction, the common case. None for anything else.
+#[inline(always)]
+fn parse_plain_timestamp(text: &[u8]) -> Option<i64> {
+    let (date, clock) = text.split_first_chunk::<10>()?;
+    let (clock, fraction) = clock.split_first_chunk::<9>()?;
+    let [b' ', clock @ ..] = clock else { return None };
+    let digits = 0xffff_00ff_ff00_ffff;
+    let clean = clean_digits(u64::from_le_bytes(*clock), u64::from_le_bytes(*b"00:00:00"), digits)?;
+    let pairs = clean.wrapping_mul(10).wrapping_add(clean >> 8);
+    let pair = |at: u32| (pairs >> (8 * at)) as i64 & 0xff;
+    let (hours, minutes, seconds) = (pair(0), pair(3), pair(6));
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let us = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if digits.len() <= 6 => parse_digits(digits).ok()? as i64 * POWERS_OF_TEN[6 - digits.len()],
+        _ => return None,
+    };
+    let seconds = parse_plain_date(date)? * 86_400 + hours * 3600 + minutes * 60 + seconds;
+    Some(seconds * US_PER_SECOND + us)
+}
+
 /// Days since 1970-01-01. A time of day after the date must be midnight.
 pub fn parse_date(text: &[u8]) -> Parsed<i32> {
+    if let Ok(plain) = <&[u8; 10]>::try_from(text)
+        && let Some(days) = parse_plain_date(plain)
+    {
+        return Ok(days as i32);
+    }
     let mut scanner = Scanner { text };
     let date = scanner.date()?;
     if !scanner.text.is_empty() {
@@ -418,6 +485,15 @@ pub fn parse_time(text: &[u8], unit: Unit) -> Parsed<i64> {
 
 /// Units since the epoch. With an offset the instant is meant, which only a UTC timestamp can hold.
 pub fn parse_timestamp(text: &[u8], unit: Unit, utc: bool) -> Parsed<i64> {
+    if unit == Unit::Us
+        && let Some(us) = parse_plain_timestamp(text)
+    {
+        return Ok(us);
+    }
+    parse_any_timestamp(text, unit, utc)
+}
+
+fn parse_any_timestamp(text: &[u8], unit: Unit, utc: bool) -> Parsed<i64> {
     let mut scanner = Scanner { text };
     let date = scanner.date()?;
     let (mut seconds, mut ns, mut offset) = (0, 0, None);
@@ -553,6 +629,35 @@ mod tests {
         assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Unit::Ns, false), Err(Fault::Unrepresentable));
         assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Unit::Ns, false), Ok(i64::MIN));
         assert_eq!(parse_timestamp(b"yesterday", Unit::Us, false), Err(Fault::Malformed));
+    }
+
+    #[test]
+    fn plain_dates_and_numbers_are_read_as_all_others() {
+        for text in
+            ["2024-02-29 23:59:59.999999", "0001-01-01 00:00:00", "9999-12-31 12:34:56.7", "1969-12-31 23:59:59.000001"]
+        {
+            let plain = parse_plain_timestamp(text.as_bytes());
+            assert_eq!(plain, parse_any_timestamp(text.as_bytes(), Unit::Us, false).ok(), "{text}");
+            assert!(plain.is_some(), "{text}");
+        }
+        let good = *b"2024-02-29 23:59:59.999999";
+        for at in 0..good.len() {
+            for byte in 0..=255u8 {
+                let mut text = good;
+                text[at] = byte;
+                let any = parse_any_timestamp(&text, Unit::Us, false).ok();
+                let plain = parse_plain_timestamp(&text);
+                assert!(plain.is_none() || plain == any, "{}", String::from_utf8_lossy(&text));
+            }
+        }
+        for at in 0..17 {
+            for byte in 0..=255u8 {
+                let mut text = *b"12345678901234567";
+                text[at] = byte;
+                let expected = std::str::from_utf8(&text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
+                assert_eq!(parse_digits(&text).ok(), expected.and_then(|t| t.parse().ok()));
+            }
+        }
     }
 
     #[test]
