@@ -157,11 +157,39 @@ export function parseDay(text: string): string {
 
 /** Rows as aligned columns with a header. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const widths = header.map((name, i) => rows.reduce((max, row) => Math.max(max, row[i]?.length ?? 0), name.length));
   const line = (cells: readonly string[]) => cells.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd();
   return [line(header), ...rows.map(line)].join("\n") + "\n";
 }
 
 export function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** A longer list is written with one item a line. */
+const LIST_SPREAD_MAX = 10_000;
+const ITEMS_PER_PIECE = 1_000;
+
+/** The text of `toJson`, but for long lists, in pieces: with a million chunks it may be longer than a text can be. */
+export function* jsonPieces(value: object): Generator<string> {
+  yield* toPieces(value, "\n");
+  yield "\n";
+}
+
+function* toPieces(value: unknown, newline: string): Generator<string> {
+  const inner = `${newline}  `;
+  if (Array.isArray(value) && value.length > LIST_SPREAD_MAX) {
+    for (let i = 0; i < value.length; i += ITEMS_PER_PIECE) {
+      const items = value.slice(i, i + ITEMS_PER_PIECE).map((item) => JSON.stringify(item) ?? "null");
+      yield (i === 0 ? "[" : ",") + inner + items.join(`,${inner}`);
+    }
+    yield `${newline}]`;
+  } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    for (const [i, [key, item]] of entries.entries()) {
+      yield `${i === 0 ? "{" : ","}${inner}${JSON.stringify(key)}: `;
+      yield* toPieces(item, inner);
+    }
+    yield entries.length === 0 ? "{}" : `${newline}}`;
+  } else yield JSON.stringify(value, null, 2).replaceAll("\n", newline);
 }

@@ -4,10 +4,10 @@ import { dirname } from "node:path";
 import { RivetError } from "../errors.ts";
 import { describeFileFault } from "../file_fault.ts";
 
-export async function writeTextFile(path: string, text: string): Promise<void> {
+export async function writeTextFile(path: string, text: string | Iterable<string>): Promise<void> {
   await writing(path, async () => {
     await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeTextFile(path, text);
+    await Deno.writeTextFile(path, typeof text === "string" ? text : toStream(text));
   });
 }
 

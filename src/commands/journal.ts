@@ -1,7 +1,7 @@
 // `rivet journal`: what happened in a run, event by event, also in one that was killed.
 
 import { RivetError } from "../errors.ts";
-import type { JournalEntry } from "../state/mod.ts";
+import type { JournalEntry, State, StoredEntry } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
@@ -10,7 +10,7 @@ import {
   readConfigFile,
   readConfigState,
   selectExports,
-  toJson,
+  type Terminal,
 } from "./command.ts";
 
 export const addJournal: AddCommand = (program, context) => {
@@ -39,9 +39,11 @@ async function showJournal(context: CommandContext, flags: Flags): Promise<void>
   const config = await readConfigFile(context, flags.config, flags.param);
   const exports = selectExports(config, flags.export).map((entry) => entry.name);
   await using state = await readConfigState(context, config.directory);
-  const journals = [];
+  const runIds: string[] = [];
   if (flags.runId === undefined) {
-    for (const name of exports) journals.push(...await state.journals(name, flags.last));
+    for (const name of exports) {
+      for (const { runId } of await state.journals(name, flags.last)) runIds.push(runId);
+    }
   } else {
     const run = await state.run(flags.runId);
     if (run === null) throw new RivetError("RIVET_CLI_RUN_ID_UNKNOWN", `There is no run '${flags.runId}'`);
@@ -51,16 +53,44 @@ async function showJournal(context: CommandContext, flags: Flags): Promise<void>
         `Run '${flags.runId}' is of '${run.key.exportName}', not of '${flags.export}'`,
       );
     }
-    journals.push({ runId: flags.runId, finishedAt: null, entries: await state.journal(flags.runId) });
+    runIds.push(flags.runId);
   }
-  if (flags.json) {
-    return context.terminal.out(toJson(journals.map((j) => ({ run_id: j.runId, entries: j.entries.map(toEntry) }))));
+  if (flags.json) await printJson(context.terminal, state, runIds);
+  else await printText(context.terminal, state, runIds);
+}
+
+async function* readPages(state: State, runId: string): AsyncGenerator<readonly StoredEntry[]> {
+  for (let after = 0;;) {
+    const page = await state.journalAfter(runId, after);
+    if (page.length === 0) return;
+    yield page;
+    after = page.at(-1)!.id;
   }
-  if (journals.length === 0) return context.terminal.out("Nothing recorded yet.\n");
-  for (const journal of journals) {
-    context.terminal.out(`── ${journal.runId}\n`);
-    for (const entry of journal.entries) context.terminal.out(`  ${entry.recordedAt}  ${describe(entry)}\n`);
+}
+
+async function printText({ out }: Terminal, state: State, runIds: readonly string[]): Promise<void> {
+  if (runIds.length === 0) return out("Nothing recorded yet.\n");
+  for (const runId of runIds) {
+    out(`── ${runId}\n`);
+    for await (const page of readPages(state, runId)) {
+      out(page.map((entry) => `  ${entry.recordedAt}  ${describe(entry)}\n`).join(""));
+    }
   }
+}
+
+/** As it is read: the whole may be longer than a text can be. */
+async function printJson({ out }: Terminal, state: State, runIds: readonly string[]): Promise<void> {
+  out("[");
+  for (const [i, runId] of runIds.entries()) {
+    out(`${i === 0 ? "" : ","}\n  {\n    "run_id": ${JSON.stringify(runId)},\n    "entries": [`);
+    let isFirst = true;
+    for await (const page of readPages(state, runId)) {
+      out((isFirst ? "\n      " : ",\n      ") + page.map((entry) => JSON.stringify(toEntry(entry))).join(",\n      "));
+      isFirst = false;
+    }
+    out(isFirst ? "]\n  }" : "\n    ]\n  }");
+  }
+  out(runIds.length === 0 ? "]\n" : "\n]\n");
 }
 
 function toEntry(entry: JournalEntry): Record<string, unknown> {

@@ -9,6 +9,7 @@ import type { LateState } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
+  jsonPieces,
   openLateConfigState,
   openProgress,
   PARAM_OPTION,
@@ -16,7 +17,6 @@ import {
   progressOption,
   readConfigFile,
   selectExports,
-  toJson,
 } from "./command.ts";
 import { buildRunContext } from "./engine.ts";
 
@@ -138,9 +138,9 @@ async function writeReport(
   format: (report: ReconcileReport) => string,
 ): Promise<void> {
   const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
-  if (asJson) context.terminal.out(toJson(report));
+  if (asJson) { for (const piece of jsonPieces(report)) context.terminal.out(piece); }
   else if (flags.format === "pretty") context.terminal.out(format(report));
   if (flags.output === undefined) return;
   const { writeTextFile } = await import("./file.ts");
-  await writeTextFile(flags.output, toJson(report));
+  await writeTextFile(flags.output, jsonPieces(report));
 }

@@ -10,13 +10,13 @@ import { leaveReports } from "./aftermath.ts";
 import {
   type AddCommand,
   type CommandContext,
+  jsonPieces,
   openLateConfigState,
   openProgress,
   PARAM_OPTION,
   progressOption,
   readConfigFile,
   selectExports,
-  toJson,
 } from "./command.ts";
 import { buildReconcileContext, withProgress } from "./reconcile.ts";
 
@@ -132,13 +132,13 @@ async function readReport(path: string): Promise<string> {
   }
 }
 
-async function write(context: CommandContext, flags: Flags, value: unknown, text: string): Promise<void> {
+async function write(context: CommandContext, flags: Flags, value: object, text: string): Promise<void> {
   const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
-  if (asJson) context.terminal.out(toJson(value));
+  if (asJson) { for (const piece of jsonPieces(value)) context.terminal.out(piece); }
   else if (flags.format === "pretty") context.terminal.out(text);
   if (flags.output === undefined) return;
   const { writeTextFile } = await import("./file.ts");
-  await writeTextFile(flags.output, toJson(value));
+  await writeTextFile(flags.output, jsonPieces(value));
 }
 
 /** What remains is wrong data; what stopped a repair says whether to try again. */

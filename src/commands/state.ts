@@ -5,6 +5,7 @@ import {
   type AddCommand,
   type CommandContext,
   formatTable,
+  jsonPieces,
   PARAM_OPTION,
   parseCount,
   readConfigFile,
@@ -134,9 +135,9 @@ function addChunks(parent: Parent, context: CommandContext): void {
           last_error: s.lastError,
         }));
         if (flags.json) {
-          return context.terminal.out(
-            toJson({ run_id: run.runId, status: run.status, plan_hash: run.planHash, chunks: rows }),
-          );
+          const json = { run_id: run.runId, status: run.status, plan_hash: run.planHash, chunks: rows };
+          for (const piece of jsonPieces(json)) context.terminal.out(piece);
+          return;
         }
         context.terminal.out(`run ${run.runId}: ${run.status}, ${rows.length} chunks\n`);
         context.terminal.out(formatTable(

@@ -24,7 +24,7 @@ export function supersede(
     const told = known.get(part.fileName) ?? toManifestPart(part, 0, names.get(part.sliceIndex) ?? "");
     gone.set(part.fileName, { ...told, status: "superseded" });
   }
-  let next = Math.max(0, ...[...known.values()].map(({ part_id }) => part_id)) + 1;
+  let next = known.values().reduce((max, { part_id }) => Math.max(max, part_id), 0) + 1;
   const used = new Set<number>();
   const number = (part: ManifestPart): ManifestPart => {
     const id = known.get(part.path)?.part_id;

@@ -1,10 +1,11 @@
 // The journal: events written as they happen (run_event), and one JSON text of them when a run ends (run_journal).
 
 import { count, type Db, first, type Row, type Sql, text, textOrNull } from "./db.ts";
-import type { JournalEntry } from "./state.ts";
+import type { JournalEntry, StoredEntry } from "./state.ts";
 
 /** The compiled text keeps so many events from either end; all of them stay in `run_event`. */
 const COMPILED_EACH_END = 5_000;
+const ENTRIES_PER_PAGE = 20_000;
 
 export async function recordEvents(
   db: Db,
@@ -59,39 +60,31 @@ export async function reopenJournal(sql: Sql, runId: string): Promise<void> {
   await sql.run("UPDATE run_journal SET finished_at = NULL WHERE run_id = ?", [runId]);
 }
 
-export async function readJournal(sql: Sql, runId: string): Promise<JournalEntry[]> {
-  return await readEvents(sql, runId, "ASC", null);
+/** A run of a million chunks has some millions of entries: no reader needs them together. */
+export async function listJournalAfter(sql: Sql, runId: string, id: number): Promise<StoredEntry[]> {
+  const rows = await sql.all(
+    "SELECT id, recorded_at, event_json FROM run_event WHERE run_id = ? AND id > ? ORDER BY id LIMIT ?",
+    [runId, id, ENTRIES_PER_PAGE],
+  );
+  return rows.map((row) => ({ id: count(row, "id"), ...toEntry(row) }));
 }
 
-/** Newest run first; `finishedAt` is null for a run that was killed or still goes on. */
 export async function listJournals(
   sql: Sql,
   exportName: string,
   limit: number,
-): Promise<{ runId: string; finishedAt: string | null; entries: JournalEntry[] }[]> {
+): Promise<{ runId: string; finishedAt: string | null }[]> {
   const rows = await sql.all(
     `SELECT run_id, finished_at FROM run_journal WHERE export_name = ? ORDER BY started_at DESC, run_id DESC LIMIT ?`,
     [exportName, limit],
   );
-  const journals = [];
-  for (const row of rows) {
-    const runId = text(row, "run_id");
-    journals.push({ runId, finishedAt: textOrNull(row, "finished_at"), entries: await readJournal(sql, runId) });
-  }
-  return journals;
+  return rows.map((row) => ({ runId: text(row, "run_id"), finishedAt: textOrNull(row, "finished_at") }));
 }
 
-async function readEvents(
-  sql: Sql,
-  runId: string,
-  order: "ASC" | "DESC",
-  limit: number | null,
-): Promise<JournalEntry[]> {
+async function readEvents(sql: Sql, runId: string, order: "ASC" | "DESC", limit: number): Promise<JournalEntry[]> {
   const rows = await sql.all(
-    `SELECT recorded_at, event_json FROM run_event WHERE run_id = ? ORDER BY id ${order}${
-      limit === null ? "" : " LIMIT ?"
-    }`,
-    limit === null ? [runId] : [runId, limit],
+    `SELECT recorded_at, event_json FROM run_event WHERE run_id = ? ORDER BY id ${order} LIMIT ?`,
+    [runId, limit],
   );
   return rows.map(toEntry);
 }

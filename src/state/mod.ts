@@ -24,6 +24,7 @@ export type {
   SliceIntent,
   SliceStatus,
   State,
+  StoredEntry,
   StoredPart,
   StoredRun,
   StoredSlice,

@@ -141,6 +141,10 @@ export interface JournalEntry {
   readonly event: Readonly<Record<string, unknown>>;
 }
 
+export interface StoredEntry extends JournalEntry {
+  readonly id: number;
+}
+
 /** What ends a successful run, all in one transaction. */
 export interface TaskCommit {
   readonly runId: string;
@@ -272,11 +276,10 @@ export interface State extends AsyncDisposable {
 
   /** Appends events while the run goes on, so that a killed run has a journal. */
   record(runId: string, exportName: string, events: readonly JournalEntry[]): Promise<void>;
-  journal(runId: string): Promise<JournalEntry[]>;
-  journals(
-    exportName: string,
-    limit: number,
-  ): Promise<{ runId: string; finishedAt: string | null; entries: JournalEntry[] }[]>;
+  /** The next page of a run's journal after an entry, in order; none at the end. The first comes after 0. */
+  journalAfter(runId: string, id: number): Promise<StoredEntry[]>;
+  /** Newest run first; `finishedAt` is null for a run that was killed or still goes on. */
+  journals(exportName: string, limit: number): Promise<{ runId: string; finishedAt: string | null }[]>;
 
   /** Replaces the `running` row of this run, which `beginRun` and `resumeRun` write. What has no column is kept as JSON. */
   putMetric(row: MetricRow): Promise<void>;

@@ -1,7 +1,7 @@
 // The state as the engine sees it: each method is one function of this folder, called with the open database and the time.
 
 import type { Db } from "./db.ts";
-import { listJournals, readJournal, recordEvents } from "./journal.ts";
+import { listJournalAfter, listJournals, recordEvents } from "./journal.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.ts";
 import {
   abandonedParts,
@@ -61,7 +61,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     forgetAbandonedParts: (runId) => forgetAbandonedParts(db, runId),
 
     record: (runId, exportName, events) => recordEvents(db, now(), runId, exportName, events),
-    journal: (runId) => readJournal(db, runId),
+    journalAfter: (runId, id) => listJournalAfter(db, runId, id),
     journals: (exportName, limit) => listJournals(db, exportName, limit),
 
     putMetric: (row) => db.transaction((sql) => putMetric(sql, row)),

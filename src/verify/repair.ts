@@ -59,7 +59,10 @@ export async function planRepair(
     }
   }
   const actions: RepairAction[] = [];
-  for (const [runId, list] of found) actions.push(...await completeActions(context, entry, runId, list, skipped));
+  for (const [runId, list] of found) {
+    // All chunks of a run may be among them: too many to be arguments of a call.
+    for (const action of await completeActions(context, entry, runId, list, skipped)) actions.push(action);
+  }
   return {
     rivet_version: context.version,
     export_name: entry.name,
@@ -126,7 +129,10 @@ async function planStored(
     found.set(run.runId, list);
   }
   const actions: RepairAction[] = [];
-  for (const [runId, list] of found) actions.push(...await completeActions(context, entry, runId, list, skipped));
+  for (const [runId, list] of found) {
+    // All chunks of a run may be among them: too many to be arguments of a call.
+    for (const action of await completeActions(context, entry, runId, list, skipped)) actions.push(action);
+  }
   const newest = targets.find(({ run }) => run !== null)?.run;
   return {
     rivet_version: context.version,
@@ -219,7 +225,7 @@ async function completeActions(
   const run = await context.state.run(runId);
   const isOwn = run !== null && run.status === "completed" && toUnit(entry, run).name === actions[0]!.export_name;
   if (!isOwn) {
-    skipped.push(...actions.map((action) => `${action.export_name}, chunk ${action.chunk_index}: no run '${runId}'`));
+    for (const action of actions) skipped.push(`${action.export_name}, chunk ${action.chunk_index}: no run '${runId}'`);
     return [];
   }
   const slices = (await context.state.slices(runId)).map(fromSliceIntent);

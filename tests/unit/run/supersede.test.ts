@@ -53,3 +53,9 @@ Deno.test("without the manifest before, what the ledger knew is superseded; what
   assert.deepEqual(briefly(forged).map(([, path]) => path), ["x", "a"]);
   assert.equal(new Set(forged.parts.map(({ part_id }) => part_id)).size, 2);
 });
+
+Deno.test("parts may be more than a call takes as arguments", () => {
+  const parts = Array.from({ length: 200_000 }, (_, i) => part(i + 1, `p${i}`));
+  const after = supersede(manifestOf([part(1, "x")]), manifestOf(parts), [ledger("p0")], [], REPAIR);
+  assert.deepEqual(briefly(after), [[200_001, "x", "committed"], [1, "p0", "superseded"]]);
+});
