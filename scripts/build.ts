@@ -12,6 +12,10 @@ const MOVED: Readonly<Record<string, readonly [from: string, to: string]>> = {
   "src/commands/permissions.ts": [`["../../src", "../../node_modules"]`, `["."]`],
 };
 const CORE = "core.wasm";
+/** In every file's head: what CommonJS code asks for, and the name of a module that Deno must not find before it is wanted. */
+const BANNER =
+  `import { createRequire as rivetRequire } from "node:module";const require = rivetRequire(import.meta.url);` +
+  `const rivetLater = (name) => name;`;
 
 const places: Plugin = {
   name: "places",
@@ -63,12 +67,11 @@ export async function buildProgram(folder: string): Promise<void> {
     // Names of classes and functions are in messages; comments and blanks are not.
     minifyWhitespace: true,
     plugins: [places],
-    banner: {
-      js: `import { createRequire as rivetRequire } from "node:module";const require = rivetRequire(import.meta.url);`,
-    },
+    banner: { js: BANNER },
     logLevel: "warning",
   });
   await stop();
+  await hideLateModules(folder);
   await Deno.copyFile(`${ROOT}src/core/${CORE}`, `${folder}/${CORE}`);
   await Deno.writeTextFile(`${folder}/bin.cjs`, COMMAND, { mode: 0o755 });
   for (const name of ["README.md", "CHANGELOG.md"]) await Deno.copyFile(`${ROOT}${name}`, `${folder}/${name}`);
@@ -81,6 +84,18 @@ export async function buildProgram(folder: string): Promise<void> {
     dependencies: { deno: Deno.version.deno },
   };
   await Deno.writeTextFile(`${folder}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Deno reads and parses all that it sees named in an `import()`, in each thread: every engine and store for a run that needs one. */
+async function hideLateModules(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".js")) continue;
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    await Deno.writeTextFile(
+      `${folder}/${name}`,
+      text.replaceAll(/\bimport\(("\.\/[\w-]+\.js")\)/g, "import(rivetLater($1))"),
+    );
+  }
 }
 
 if (import.meta.main) await buildProgram(Deno.args[0] ?? `${ROOT}dist`);
