@@ -1,6 +1,6 @@
 // The manifest: the parts of an export as recorded at the destination. Pure: builds, prints, parses and checks; does no I/O.
 
-import { xxhash3 } from "hash-wasm";
+import { createXXHash3 } from "hash-wasm";
 import { RivetError } from "./errors.ts";
 
 export const MANIFEST_KEY = "manifest.json";
@@ -92,20 +92,65 @@ const PARTS_PER_PIECE = 10_000;
 /** Longer ones are parsed line by line. */
 const WHOLE_TEXT_BYTES_MAX = 128 << 20;
 
-/** The manifest's bytes; the same manifest always gives the same bytes. */
-export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const frame = JSON.stringify({ ...manifest, parts: [] }, null, 2) + "\n";
-  const at = frame.indexOf(PARTS_EMPTY);
-  const { parts } = manifest;
-  if (parts.length === 0) return new TextEncoder().encode(frame);
-  const encoder = new TextEncoder();
-  const pieces = [encoder.encode(frame.slice(0, at) + PARTS_BEGIN)];
-  for (let i = 0; i < parts.length; i += PARTS_PER_PIECE) {
-    const lines = parts.slice(i, i + PARTS_PER_PIECE).map((part) => `    ${JSON.stringify(part)}`);
-    pieces.push(encoder.encode((i === 0 ? "" : ",\n") + lines.join(",\n")));
+/** A manifest as it is stored, in pieces: of a million parts it is half a gigabyte, which is in memory once and not as objects. */
+export interface ManifestText {
+  readonly runId: string;
+  /** Bytes of all pieces. */
+  readonly size: number;
+  readonly pieces: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** What a manifest says of all its parts together. */
+export type PartSums = Pick<Manifest, "row_count" | "part_count" | "column_checksums">;
+
+/** Writes a manifest from its parts, of which only some need be known at a time. The same manifest always gives the same bytes. */
+export class ManifestWriter {
+  readonly #encoder = new TextEncoder();
+  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+  readonly #columns = new ChecksumSum();
+  #rows = 0;
+  #parts = 0;
+
+  add(parts: readonly ManifestPart[]): void {
+    for (let i = 0; i < parts.length; i += PARTS_PER_PIECE) {
+      const some = parts.slice(i, i + PARTS_PER_PIECE);
+      const lines = some.map((part) => `    ${JSON.stringify(part)}`).join(",\n");
+      this.#pieces.push(this.#encoder.encode(this.#parts === 0 ? lines : `,\n${lines}`));
+      this.#parts += some.length;
+    }
+    for (const { rows, column_checksums } of parts) {
+      this.#rows += rows;
+      this.#columns.add(column_checksums);
+    }
   }
-  pieces.push(encoder.encode(PARTS_END + frame.slice(at + PARTS_EMPTY.length)));
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+
+  sums(): PartSums {
+    return { row_count: this.#rows, part_count: this.#parts, column_checksums: this.#columns.get() };
+  }
+
+  /** `frame` is the manifest without its parts: the list of them is empty. */
+  finish(frame: Manifest): ManifestText {
+    const text = JSON.stringify(frame, null, 2) + "\n";
+    const at = text.indexOf(PARTS_EMPTY);
+    const pieces = this.#parts === 0 ? [this.#encoder.encode(text)] : [
+      this.#encoder.encode(text.slice(0, at) + PARTS_BEGIN),
+      ...this.#pieces,
+      this.#encoder.encode(PARTS_END + text.slice(at + PARTS_EMPTY.length)),
+    ];
+    return { runId: frame.run_id, size: pieces.reduce((sum, piece) => sum + piece.length, 0), pieces };
+  }
+}
+
+export function toManifestText(manifest: Manifest): ManifestText {
+  const writer = new ManifestWriter();
+  writer.add(manifest.parts);
+  return writer.finish({ ...manifest, parts: [] });
+}
+
+/** The manifest's bytes, as one. */
+export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  const { size, pieces } = toManifestText(manifest);
+  const bytes = new Uint8Array(size);
   let filled = 0;
   for (const piece of pieces) {
     bytes.set(piece, filled);
@@ -114,14 +159,16 @@ export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** `xxh3:` and 16 hex digits. */
-export async function fingerprintBytes(bytes: Uint8Array): Promise<string> {
-  return `xxh3:${await xxhash3(bytes)}`;
+/** `xxh3:` and 16 hex digits, of bytes in any number of pieces. */
+export async function fingerprintBytes(...pieces: readonly Uint8Array[]): Promise<string> {
+  const hash = await createXXHash3();
+  for (const piece of pieces) hash.update(piece);
+  return `xxh3:${hash.digest()}`;
 }
 
 /** The body of `_SUCCESS`: the manifest's fingerprint, then the run. */
-export async function formatMarker(manifest: Uint8Array, runId: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new TextEncoder().encode(`${await fingerprintBytes(manifest)}\nrun_id: ${runId}\n`);
+export function formatMarker(manifestFingerprint: string, runId: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${manifestFingerprint}\nrun_id: ${runId}\n`);
 }
 
 /** The fingerprint in a marker, or null when it is not one. */
@@ -154,7 +201,9 @@ export function parseManifest(text: string | Uint8Array, where: string): Manifes
   const wrong = findShapeFault(value);
   if (wrong !== null) return refuse(`The manifest's '${wrong}' is missing or not what it should be`);
   const manifest = { columns: [], column_checksums: [], checksum_render: "", ...value } as unknown as Manifest;
-  return { ...manifest, parts: manifest.parts.map((part) => ({ ...UNRECORDED, ...part })) };
+  // Few lack anything, and copies of a million would be in memory beside them.
+  const isWhole = (part: ManifestPart) => Object.keys(UNRECORDED).every((key) => key in part);
+  return { ...manifest, parts: manifest.parts.map((part) => isWhole(part) ? part : { ...UNRECORDED, ...part }) };
 }
 
 /** The JSON value in the bytes; of what `formatManifest` wrote, at any length. */
@@ -303,16 +352,26 @@ export function addChecksums(left: string, right: string): string {
 export function sumChecksums(
   parts: readonly { readonly column_checksums: readonly ColumnChecksum[] }[],
 ): ColumnChecksum[] {
-  const sums = new Map<string, ColumnChecksum>();
-  for (const part of parts) {
-    for (const column of part.column_checksums) {
-      const sum = sums.get(column.name) ?? { name: column.name, checksum: "0", nulls: 0 };
-      sums.set(column.name, {
-        name: column.name,
-        checksum: addChecksums(sum.checksum, column.checksum),
-        nulls: sum.nulls + column.nulls,
-      });
+  const sum = new ChecksumSum();
+  for (const { column_checksums } of parts) sum.add(column_checksums);
+  return sum.get();
+}
+
+class ChecksumSum {
+  readonly #columns = new Map<string, { checksum: bigint; nulls: number }>();
+
+  add(columns: readonly ColumnChecksum[]): void {
+    for (const { name, checksum, nulls } of columns) {
+      const sum = this.#columns.get(name);
+      if (sum === undefined) this.#columns.set(name, { checksum: BigInt(checksum), nulls });
+      else {
+        sum.checksum = BigInt.asUintN(64, sum.checksum + BigInt(checksum));
+        sum.nulls += nulls;
+      }
     }
   }
-  return [...sums.values()];
+
+  get(): ColumnChecksum[] {
+    return [...this.#columns].map(([name, { checksum, nulls }]) => ({ name, checksum: String(checksum), nulls }));
+  }
 }

@@ -3,10 +3,11 @@
 
 import { RivetError } from "../errors.ts";
 import {
-  formatManifest,
+  fingerprintBytes,
   formatMarker,
   type Manifest,
   MANIFEST_KEY,
+  type ManifestText,
   parseManifest,
   runManifestKey,
   SUCCESS_KEY,
@@ -25,16 +26,19 @@ export function isRunManifestKey(key: string): boolean {
 }
 
 /** Old marker away, manifest, its run copy, new marker (M1, M2). Doing it again gives the same result. */
-export async function putManifest(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
-  const bytes = formatManifest(manifest);
-  const shared = { signal, runId: manifest.run_id };
-  const json = { ...shared, contentType: "application/json", size: bytes.length };
+export async function putManifest(
+  destination: Destination,
+  { runId, size, pieces }: ManifestText,
+  signal: AbortSignal,
+): Promise<void> {
+  const shared = { signal, runId };
+  const json = { ...shared, contentType: "application/json", size };
   try {
     await destination.remove(SUCCESS_KEY);
-    await destination.put(MANIFEST_KEY, once(bytes), json);
-    await destination.put(runManifestKey(manifest.run_id), once(bytes), json);
-    const marker = await formatMarker(bytes, manifest.run_id);
-    await destination.put(SUCCESS_KEY, once(marker), { ...shared, contentType: "text/plain", size: marker.length });
+    await destination.put(MANIFEST_KEY, each(pieces), json);
+    await destination.put(runManifestKey(runId), each(pieces), json);
+    const marker = formatMarker(await fingerprintBytes(...pieces), runId);
+    await destination.put(SUCCESS_KEY, each([marker]), { ...shared, contentType: "text/plain", size: marker.length });
   } catch (cause) {
     if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
     throw new RivetError(
@@ -50,14 +54,16 @@ export async function putManifest(destination: Destination, manifest: Manifest, 
 }
 
 /** The run copy alone: `manifest.json` and the marker speak of another run. */
-export async function putRunManifest(destination: Destination, manifest: Manifest, signal: AbortSignal): Promise<void> {
-  const bytes = formatManifest(manifest);
-  const options = { contentType: "application/json", signal, size: bytes.length };
-  await destination.put(runManifestKey(manifest.run_id), once(bytes), options);
+export async function putRunManifest(
+  destination: Destination,
+  { runId, size, pieces }: ManifestText,
+  signal: AbortSignal,
+): Promise<void> {
+  await destination.put(runManifestKey(runId), each(pieces), { contentType: "application/json", signal, size });
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+async function* each(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces;
 }
 
 /** Keys of the run manifests at the prefix, in the order of the keys. */
@@ -111,5 +117,11 @@ export async function readSmall(
     }
     chunks.push(chunk);
   }
-  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+  const bytes = new Uint8Array(size);
+  let filled = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, filled);
+    filled += chunk.length;
+  }
+  return bytes;
 }

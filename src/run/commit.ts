@@ -7,6 +7,9 @@ import {
   CHECKSUM_RENDER,
   type Manifest,
   type ManifestPart,
+  type ManifestText,
+  ManifestWriter,
+  type PartSums,
   ROW_HASH_RENDER,
   runManifestKey,
   schemaFingerprint,
@@ -26,18 +29,46 @@ export interface ManifestInput {
   readonly status: Manifest["status"];
   readonly consistency: Consistency;
   readonly destinationUri: string;
-  readonly slices: readonly { readonly index: number; readonly id: string }[];
-  readonly parts: readonly StoredPart[];
   readonly sourceRowCount: number | null;
   readonly verdicts?: Manifest["verdicts"] | null;
 }
 
+/** Slices and the parts of them. */
+interface PartsOfSlices {
+  readonly slices: readonly { readonly index: number; readonly id: string }[];
+  readonly parts: readonly StoredPart[];
+}
+
 /** The manifest of a run, made from what was committed; parts in slice order. */
-export async function buildManifest(input: ManifestInput): Promise<Manifest> {
-  const { task, slices } = input;
-  const entry = task.export;
+export async function buildManifest(input: ManifestInput, committed: PartsOfSlices): Promise<Manifest> {
+  const parts = toManifestParts(committed, 0);
+  const sums = {
+    row_count: parts.reduce((sum, part) => sum + part.rows, 0),
+    part_count: parts.length,
+    column_checksums: sumChecksums(parts),
+  };
+  return { ...await toFrame(input, sums), parts };
+}
+
+/** The same as it is stored, from pages of parts in slice order. `frame` is the manifest without its parts. */
+export async function writeManifest(
+  input: ManifestInput,
+  pages: AsyncIterable<PartsOfSlices>,
+): Promise<{ frame: Manifest; text: ManifestText }> {
+  const writer = new ManifestWriter();
+  for await (const page of pages) writer.add(toManifestParts(page, writer.sums().part_count));
+  const frame = await toFrame(input, writer.sums());
+  return { frame, text: writer.finish(frame) };
+}
+
+function toManifestParts({ slices, parts }: PartsOfSlices, before: number): ManifestPart[] {
   const ids = new Map(slices.map((slice) => [slice.index, slice.id]));
-  const parts = input.parts.map((part, i) => toManifestPart(part, i + 1, ids.get(part.sliceIndex) ?? ""));
+  return parts.map((part, i) => toManifestPart(part, before + i + 1, ids.get(part.sliceIndex) ?? ""));
+}
+
+async function toFrame(input: ManifestInput, sums: PartSums): Promise<Manifest> {
+  const { task } = input;
+  const entry = task.export;
   const columns = task.columns.map((c) => ({
     name: c.name,
     type: c.type === null ? "" : formatType(c.type),
@@ -74,10 +105,10 @@ export async function buildManifest(input: ManifestInput): Promise<Manifest> {
     ...(entry.format.csv === null ? {} : { csv: entry.format.csv }),
     schema_fingerprint: await schemaFingerprint(columns),
     columns,
-    row_count: parts.reduce((sum, part) => sum + part.rows, 0),
-    part_count: parts.length,
-    parts,
-    column_checksums: sumChecksums(parts),
+    row_count: sums.row_count,
+    part_count: sums.part_count,
+    parts: [],
+    column_checksums: sums.column_checksums,
     checksum_render: CHECKSUM_RENDER,
     ...rowHash(task),
     ...(input.verdicts === undefined || input.verdicts === null ? {} : { verdicts: input.verdicts }),
@@ -109,31 +140,37 @@ export function toManifestPart(part: StoredPart, partId: number, slice: string):
   };
 }
 
+/** What is published: the manifest as it is stored, what it says beside its parts, and their names. */
+export interface Publication {
+  readonly frame: Manifest;
+  readonly text: ManifestText;
+  readonly paths: () => Promise<ReadonlySet<string>>;
+}
+
 /** Writes manifest and marker, and takes away what this run replaced. Running it again gives the same result. */
 export async function publish(
   destination: Destination,
-  manifest: Manifest,
+  publication: Publication,
   replaces: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await putManifest(destination, manifest, signal);
-  if (replaces) await removeReplaced(destination, manifest);
+  await putManifest(destination, publication.text, signal);
+  if (replaces) await removeReplaced(destination, publication);
 }
 
 /**
  * Earlier complete sets of this export are taken away, each named by its own run manifest, which goes last:
  * an interruption leaves what the next run needs to finish the removal.
  */
-async function removeReplaced(destination: Destination, manifest: Manifest): Promise<void> {
-  const ours = new Set(manifest.parts.map((part) => part.path));
-  const own = runManifestKey(manifest.run_id);
+async function removeReplaced(destination: Destination, { frame, paths }: Publication): Promise<void> {
+  const own = runManifestKey(frame.run_id);
+  let ours: ReadonlySet<string> | null = null;
   for (const key of await listRunManifests(destination)) {
     if (key === own) continue;
     // A file that only looks like a manifest is nobody's set: it is left alone.
     const old = await readOwnManifest(destination, key);
-    if (old === null || old.export_name !== manifest.export_name || old.source.engine !== manifest.source.engine) {
-      continue;
-    }
+    if (old === null || old.export_name !== frame.export_name || old.source.engine !== frame.source.engine) continue;
+    ours ??= await paths();
     for (const part of old.parts) if (!ours.has(part.path)) await destination.remove(part.path);
     await destination.remove(key);
   }

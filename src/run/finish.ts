@@ -2,11 +2,12 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
-import { type Destination, findDamages } from "../destination/mod.ts";
+import { findDamages, listByKey } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
-import type { CursorState, StoredPart, TaskCommit } from "../state/mod.ts";
-import { buildManifest, publish } from "./commit.ts";
+import type { CursorState, TaskCommit } from "../state/mod.ts";
+import { publish, writeManifest } from "./commit.ts";
 import { type Outcome, readOutcome } from "./outcome.ts";
+import { readParts } from "./parts.ts";
 import type { Run } from "./run.ts";
 import { findQualityFaults, type QualityFault } from "./quality.ts";
 import { compareAcross } from "./unique.ts";
@@ -16,26 +17,21 @@ export async function finishRun(run: Run, connection: SourceConnection): Promise
   const { state, runId, recorder, task } = run;
   const outcome = await readOutcome(run);
   checkDone(run, outcome);
-  const parts = inOrder(await state.parts(runId));
-  const rows = parts.reduce((sum, part) => sum + part.observations.rows, 0);
-  recorder.totals(rows, parts);
+  const { rows, files, bytes } = await state.committed(runId);
+  recorder.totals({ rows, files, bytes });
   const { observations } = outcome;
   const across = await compareAcross(run, connection, observations);
   const faults = findQualityFaults(task.export.quality, task.columns, observations, rows, across);
-  await passVerdict(run, faults, parts);
+  await passVerdict(run, faults, files);
   await warnOfShapeDrift(run, observations);
   warnOfZeroDates(run, observations);
-  const counted = await reconcile(run, outcome, parts, rows);
-  if (task.export.destination.kind !== "stdout") await publishRun(run, parts, rows, counted.rows);
+  const counted = await reconcile(run, outcome, rows);
+  if (task.export.destination.kind !== "stdout") await publishRun(run, rows, counted.rows);
   const skipReason = rows === 0 && task.export.skipEmpty ? "no rows" : null;
   await state.commitTask(toTaskCommit(run, outcome, rows, skipReason), run.lease);
   recorder.succeed(skipReason);
   // The data is sound and committed; that it could not be counted is told all the same.
   if (counted.unverified !== null) recorder.unverified(counted.unverified);
-}
-
-function inOrder(parts: readonly StoredPart[]): StoredPart[] {
-  return [...parts].sort((a, b) => a.sliceIndex - b.sliceIndex);
 }
 
 function checkDone(run: Run, { open, slices, lastError }: Outcome): void {
@@ -54,7 +50,7 @@ function checkDone(run: Run, { open, slices, lastError }: Outcome): void {
 async function passVerdict(
   run: Run,
   faults: readonly QualityFault[],
-  parts: readonly StoredPart[],
+  files: number,
 ): Promise<void> {
   const { task, recorder, destination, context } = run;
   for (const fault of faults) recorder.quality(fault.severity, fault.message);
@@ -63,32 +59,37 @@ async function passVerdict(
   if (failed.length > 0) {
     await refuse(
       run,
-      parts,
       new RivetError("RIVET_QUALITY_FAILED", failed.map((f) => f.message).join("; "), {
         where: `export '${task.name}'`,
       }),
     );
   }
   if (!context.options.validate || task.export.destination.kind === "stdout") return;
-  const damage = await findAllDamage(destination, parts);
-  recorder.validated(damage.length === 0, parts.length);
+  const damage = await findAllDamage(run);
+  recorder.validated(damage.length === 0, files);
   if (damage.length > 0) {
     await refuse(
       run,
-      parts,
       new RivetError("RIVET_VALIDATE_FAILED", damage.join("; "), { where: destination.uri }),
     );
   }
 }
 
-async function findAllDamage(destination: Destination, parts: readonly StoredPart[]): Promise<string[]> {
-  return (await findDamages(destination, parts)).map(({ reason }) => reason);
+async function findAllDamage(run: Run): Promise<string[]> {
+  const found: string[] = [];
+  const stored = await listByKey(run.destination);
+  for await (const { parts } of readParts(run)) {
+    for (const { reason } of await findDamages(run.destination, parts, stored)) found.push(reason);
+  }
+  return found;
 }
 
 /** The run is over and will not be continued: its rows were judged, the next run reads and judges anew. What it stored goes. */
-async function refuse(run: Run, parts: readonly StoredPart[], error: RivetError): Promise<never> {
+async function refuse(run: Run, error: RivetError): Promise<never> {
   if (run.task.export.destination.kind !== "stdout") {
-    for (const part of parts) await run.destination.remove(part.fileName);
+    for await (const { parts } of readParts(run)) {
+      for (const part of parts) await run.destination.remove(part.fileName);
+    }
   }
   run.recorder.refused();
   throw error;
@@ -120,40 +121,31 @@ function warnOfZeroDates(run: Run, observations: readonly SliceObservations[]): 
   }
 }
 
-async function publishRun(
-  run: Run,
-  parts: readonly StoredPart[],
-  rows: number,
-  count: number | null,
-): Promise<void> {
+async function publishRun(run: Run, rows: number, count: number | null): Promise<void> {
   const { task } = run;
   // Nothing new since the last window: what the prefix says is still true.
   if (rows === 0 && (!task.complete || task.export.skipEmpty)) return;
   run.signal.throwIfAborted();
-  const manifest = await manifestOf(run, parts, "success", count);
-  await publish(run.destination, manifest, task.complete, run.signal);
-}
-
-async function manifestOf(
-  run: Run,
-  parts: readonly StoredPart[],
-  status: "success" | "failed",
-  sourceRowCount: number | null,
-) {
-  return await buildManifest({
-    task: run.task,
-    engine: run.task.source,
+  const input = {
+    task,
+    engine: task.source,
     runId: run.runId,
     startedAt: run.startedAt,
     finishedAt: new Date(run.context.runtime.now()).toISOString(),
-    status,
+    status: "success" as const,
     consistency: run.picture.consistency,
     destinationUri: run.destination.uri,
-    slices: run.slices,
-    parts,
-    sourceRowCount,
+    sourceRowCount: count,
     verdicts: run.recorder.verdicts(),
-  });
+  };
+  const written = await writeManifest(input, readParts(run));
+  await publish(run.destination, { ...written, paths: () => readPaths(run) }, task.complete, run.signal);
+}
+
+async function readPaths(run: Run): Promise<ReadonlySet<string>> {
+  const paths = new Set<string>();
+  for await (const { parts } of readParts(run)) for (const { fileName } of parts) paths.add(fileName);
+  return paths;
 }
 
 /** What a count of the source said. `unverified` is why there is none although it was asked for. */
@@ -166,7 +158,6 @@ interface Counted {
 async function reconcile(
   run: Run,
   { slices, observations }: Outcome,
-  parts: readonly StoredPart[],
   rows: number,
 ): Promise<Counted> {
   const { context, task, picture, recorder } = run;
@@ -193,7 +184,6 @@ async function reconcile(
     // Taken up again it would pass: what a later picture counts proves nothing about these rows.
     await refuse(
       run,
-      parts,
       new RivetError("RIVET_RUN_RECONCILE_MISMATCH", message, { where: `export '${task.name}'` }),
     );
   }

@@ -14,7 +14,7 @@ import {
   type Unit,
 } from "../plan/mod.ts";
 import type { RunEvent, RunSummary } from "../report/mod.ts";
-import type { JournalEntry, Lease, MetricRow, State, StoredPart } from "../state/mod.ts";
+import type { JournalEntry, Lease, MetricRow, State } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import { toJournal } from "./journal.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
@@ -192,11 +192,9 @@ export class RunRecorder {
     });
   }
 
-  totals(rows: number, parts: readonly StoredPart[]): void {
+  totals({ rows, files, bytes }: { readonly rows: number; readonly files: number; readonly bytes: number }): void {
     this.#summary.consistency = this.#run?.picture.consistency ?? null;
-    this.#summary.rows = rows;
-    this.#summary.files = parts.length;
-    this.#summary.bytes = parts.reduce((sum, part) => sum + part.observations.bytes, 0);
+    Object.assign(this.#summary, { rows, files, bytes });
   }
 
   quality(severity: "warn" | "fail", message: string): void {

@@ -230,7 +230,7 @@ export async function finishRepair(run: Run, connection: SourceConnection, targe
   const old = await state.parts(targetId);
   const parts = [...old.filter(({ sliceIndex }) => !replaced.has(sliceIndex)), ...fresh]
     .sort((a, b) => a.sliceIndex - b.sliceIndex);
-  recorder.totals(fresh.reduce((sum, part) => sum + part.observations.rows, 0), fresh);
+  recorder.totals(await state.committed(runId));
   await passQuality(run, connection, slices, fresh, parts);
   const consistency = await publishRepaired(run, target, slices, parts, old, repaired);
   await state.commitRepair({

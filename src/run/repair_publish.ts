@@ -1,7 +1,7 @@
 // The manifest of a repaired run, and what its record says from then on. One picture for readers at every moment: old set or new set.
 
 import { putManifest, putRunManifest, readSoundManifest } from "../destination/mod.ts";
-import { MANIFEST_KEY, runManifestKey } from "../manifest.ts";
+import { MANIFEST_KEY, runManifestKey, toManifestText } from "../manifest.ts";
 import type { StoredPart, StoredRun, StoredSlice } from "../state/mod.ts";
 import { buildManifest } from "./commit.ts";
 import type { Intent, Run } from "./run.ts";
@@ -37,14 +37,12 @@ export async function publishRepaired(
     status: "success",
     consistency,
     destinationUri: destination.uri,
-    slices,
-    parts,
     sourceRowCount: repaired.length === 0 ? before?.source.extraction.source_row_count ?? null : null,
-  });
+  }, { slices, parts });
   const repair = repaired.length === 0
     ? null
     : { run_id: run.runId, finished_at: now, slices: repaired.map(({ id }) => id) };
-  const whole = supersede(manifest, before, replaced, slices, repair);
+  const whole = toManifestText(supersede(manifest, before, replaced, slices, repair));
   signal.throwIfAborted();
   // The prefix may show a newer run, or another export that shares the folder: theirs stays.
   if (shown === null || shown.run_id === target.runId) await putManifest(destination, whole, signal);

@@ -5,6 +5,7 @@ import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod
 import type { StoredRun } from "../state/mod.ts";
 import { sweepRun } from "./leftover.ts";
 import { levelOf, worst } from "./level.ts";
+import { readParts } from "./parts.ts";
 import type { RunRecorder } from "./recorder.ts";
 import type { Intent, Run } from "./run.ts";
 import { toKeyStems } from "./slice.ts";
@@ -76,9 +77,7 @@ async function checkParts(
   damaged: Map<number, string>,
 ): Promise<string[]> {
   const stored = await listByKey(destination);
-  for (let i = 0; i < slices.length; i += SLICES_PER_CHECK) {
-    const some = slices.slice(i, i + SLICES_PER_CHECK);
-    const parts = await state.partsBetween(runId, some[0]!.index, some.at(-1)!.index);
+  for await (const { slices: some, parts } of readParts({ state, runId, slices })) {
     for (const { file, reason } of await findDamages(destination, parts, stored)) damaged.set(file.sliceIndex, reason);
     const rows = new Map<number, number>();
     for (const { fileName, sliceIndex, observations } of parts) {
@@ -94,8 +93,6 @@ async function checkParts(
   }
   return [...stored.keys()];
 }
-
-const SLICES_PER_CHECK = 20_000;
 
 /** Damaged chunks that are named one by one; the rest is counted. */
 const DAMAGED_TOLD_MAX = 20;

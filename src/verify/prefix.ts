@@ -1,5 +1,6 @@
 // What a prefix says of itself: its manifests, its marker, and the objects that lie there. Reads small files only, changes nothing.
 
+import { Buffer } from "node:buffer";
 import {
   type Destination,
   isRunManifestKey,
@@ -152,7 +153,8 @@ class ManifestReader {
       const isOwn = isWanted && this.#isNamedForUs(key);
       const bytes = await this.#readBytes(key);
       if (bytes === null) continue;
-      const manifest = isOwn ? this.#parse(key, bytes) : parseQuietly(bytes);
+      const isCopy = canonical?.manifest != null && isSame(bytes, canonical.bytes);
+      const manifest = isCopy ? canonical.manifest : isOwn ? this.#parse(key, bytes) : parseQuietly(bytes);
       this.#track(key, manifest);
       if (!isWanted || manifest === null || !this.#isOurs(manifest)) continue;
       if (canonical?.isOurs && manifest.run_id === canonical.manifest?.run_id) this.#compareCopy(key, bytes, canonical);
@@ -174,7 +176,7 @@ class ManifestReader {
   }
 
   #compareCopy(key: string, bytes: Uint8Array, canonical: Canonical): void {
-    if (bytes.length === canonical.bytes.length && bytes.every((byte, i) => byte === canonical.bytes[i])) return;
+    if (isSame(bytes, canonical.bytes)) return;
     const detail = `it differs from '${key}', the copy that the same run wrote`;
     this.findings.push({ kind: "manifest_self_inconsistent", path: MANIFEST_KEY, detail });
   }
@@ -218,6 +220,10 @@ class ManifestReader {
   }
 }
 
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
 /** A file that only looks like a manifest is nobody's. */
 function parseQuietly(bytes: Uint8Array): Manifest | null {
   try {
@@ -253,14 +259,14 @@ async function readMarker(
     findings.push({ kind: "success_marker_read_error", detail: messageOf(error) });
     return { consistent: null, fingerprint: "" };
   }
-  const finding = await checkMarker(text, canonical);
+  const finding = checkMarker(text, canonical);
   if (finding !== null) findings.push(finding);
   return { consistent: finding === null, fingerprint: text };
 }
 
 const PREVIEW_CHARS = 40;
 
-async function checkMarker(text: string, canonical: Canonical | null): Promise<Finding | null> {
+function checkMarker(text: string, canonical: Canonical | null): Finding | null {
   if (canonical === null) return { kind: "manifest_missing", path: MANIFEST_KEY };
   const fingerprint = parseMarker(text);
   const malformed: Finding = { kind: "success_marker_malformed", body_preview: text.slice(0, PREVIEW_CHARS).trim() };
@@ -273,7 +279,7 @@ async function checkMarker(text: string, canonical: Canonical | null): Promise<F
     };
   }
   // The first line alone is what older programs wrote.
-  const whole = new TextDecoder().decode(await formatMarker(canonical.bytes, canonical.manifest?.run_id ?? ""));
+  const whole = new TextDecoder().decode(formatMarker(canonical.fingerprint, canonical.manifest?.run_id ?? ""));
   return text.trimEnd() === fingerprint || text.trimEnd() === whole.trimEnd() ? null : malformed;
 }
 

@@ -71,7 +71,7 @@ class Scene {
     const bytes = formatManifest(manifest);
     await this.put(MANIFEST_KEY, bytes);
     await this.put(runManifestKey(manifest.run_id), bytes);
-    await this.put(SUCCESS_KEY, await formatMarker(bytes, manifest.run_id));
+    await this.put(SUCCESS_KEY, formatMarker(await fingerprintBytes(bytes), manifest.run_id));
   }
 
   async editManifest(edit: (text: string) => string): Promise<void> {

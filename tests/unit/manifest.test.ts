@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import {
   addChecksums,
   findContradictions,
+  fingerprintBytes,
   formatManifest,
   formatMarker,
   type Manifest,
+  ManifestWriter,
   parseManifest,
   parseMarker,
   runManifestKey,
@@ -53,7 +55,7 @@ function manifest(): Manifest {
 
 Deno.test("a marker begins with the fingerprint of the manifest's bytes and names the run", async () => {
   const bytes = formatManifest(manifest());
-  const marker = new TextDecoder().decode(await formatMarker(bytes, "run-1"));
+  const marker = new TextDecoder().decode(formatMarker(await fingerprintBytes(bytes), "run-1"));
   assert.match(marker, /^xxh3:[0-9a-f]{16}\nrun_id: run-1\n$/);
   assert.equal(parseMarker(marker), marker.split("\n")[0]);
 });
@@ -136,4 +138,18 @@ Deno.test("a manifest that is longer than a text may be easily is read part by p
   assert.throws(() => parseManifest(bytes.subarray(0, bytes.length - 400_000), "x"), {
     code: "RIVET_DEST_CONTROL_ARTIFACT_INVALID",
   });
+});
+
+Deno.test("a manifest is the same whether its parts were known together or some at a time", async () => {
+  const [part] = manifest().parts;
+  const parts = Array.from({ length: 25_000 }, (_, i) => ({ ...part!, part_id: i + 1, path: `p${i}` }));
+  const writer = new ManifestWriter();
+  for (let i = 0; i < parts.length; i += 7_777) writer.add(parts.slice(i, i + 7_777));
+  const whole = { ...manifest(), ...writer.sums(), parts };
+  assert.deepEqual(await findContradictions(whole), []);
+  const { pieces, size } = writer.finish({ ...whole, parts: [] });
+  const bytes = new Uint8Array(await new Blob([...pieces]).arrayBuffer());
+  assert.equal(bytes.length, size);
+  assert.deepEqual(parseManifest(bytes, "x"), whole);
+  assert.equal(await fingerprintBytes(...pieces), await fingerprintBytes(formatManifest(whole)));
 });
