@@ -389,7 +389,7 @@ const table = {
   RIVET_STATE_CURSOR_OWNER_MISMATCH: row(
     "refusal",
     "The stored cursor was taken from another column or mode",
-    "Keep it with `rivet state accept`, or start over with `rivet state reset`",
+    "Start over with `rivet state reset`; keep it with `rivet state accept` only if the column was renamed",
   ),
   RIVET_STATE_CURSOR_STREAM_MISMATCH: row(
     "refusal",

@@ -2,7 +2,7 @@
 // of what it changes, so that no run begins in between.
 
 import { RivetError } from "../errors.ts";
-import type { ExportKey, Lease, State } from "../state/mod.ts";
+import type { CursorDefinition, CursorState, ExportKey, Lease, State } from "../state/mod.ts";
 import {
   type CommandContext,
   openConfigState,
@@ -30,7 +30,9 @@ export function addChanges(parent: Parent, context: CommandContext): void {
     .addHelpText("after", "\nExample:\n  rivet state reset -c rivet.yaml -e orders")
     .action((flags) => resetCursor(context, flags));
   parent.command("accept")
-    .description("keep an export's cursor after an intended edit of its query, destination or format")
+    .description(
+      "keep an export's cursor after an intended edit of its query, destination or format, or a rename of its column",
+    )
     .requiredOption("-c, --config <file>", "config file")
     .option(...PARAM_OPTION)
     .requiredOption("-e, --export <name>", "the export")
@@ -134,7 +136,7 @@ async function resetCursor(context: CommandContext, flags: Flags): Promise<void>
 async function acceptCursor(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, flags.param);
   const entry = selectExports(config, flags.export)[0]!;
-  const [{ describeCursor }, { openSource }] = await Promise.all([
+  const [{ describeCursor, isOtherCursor }, { openSource }] = await Promise.all([
     import("../plan/mod.ts"),
     import("../source/mod.ts"),
   ]);
@@ -148,11 +150,24 @@ async function acceptCursor(context: CommandContext, flags: Flags): Promise<void
   }
   await using state = await openConfigState(context, config.directory);
   const key = { exportName: entry.name, source: config.source.identity };
-  const isKept = await holding(context, state, [key], () => state.acceptCursor(key, definition));
+  const isKept = await holding(context, state, [key], async () => {
+    const stored = await state.cursor(key);
+    if (stored !== null && isOtherCursor(stored.definition, definition)) {
+      context.terminal.err(`warning: ${acceptedText(stored, definition)}\n`);
+    }
+    return await state.acceptCursor(key, definition);
+  });
   const text = isKept
     ? `The cursor of '${entry.name}' is kept for the config as it is now.`
     : `'${entry.name}' has no cursor.`;
   tell(context, flags, { export: entry.name, kept: isKept }, text);
+}
+
+/** What it means to keep a value that was taken from another column. */
+function acceptedText({ value, definition: was }: CursorState, now: CursorDefinition): string {
+  const cured = "is right only where the column was renamed; otherwise run `rivet state reset`";
+  return `the cursor was taken from '${was.column}' (${was.columnType}), and is now compared with '${now.column}' ` +
+    `(${now.columnType}): rows whose '${now.column}' is below '${value}', or NULL, are never read. That ${cured}`;
 }
 
 /** An export and the partitions of it that have runs: each partition keeps a state of its own. */

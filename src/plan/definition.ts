@@ -83,6 +83,11 @@ export async function describeCursor(source: Source, entry: Export): Promise<Cur
   return buildCursorDefinition(entry, cursor, writtenDestination(entry.destination));
 }
 
+/** Whether the stored value may mean something else in the column that is followed now. */
+export function isOtherCursor(was: CursorDefinition, now: CursorDefinition): boolean {
+  return was.column !== now.column || was.columnType !== now.columnType || was.mode !== now.mode;
+}
+
 /** Refuses a stored cursor that was taken from something else. */
 export function checkCursor(
   stored: CursorState | null,
@@ -92,9 +97,13 @@ export function checkCursor(
 ): void {
   if (stored === null) return;
   const was = stored.definition;
-  const remedies =
-    `Run \`${commandLine("state accept", config, { exportName })}\` to keep the cursor '${stored.value}', ` +
-    `or \`${commandLine("state reset", config, { exportName })}\` to start over`;
+  const accept = `\`${commandLine("state accept", config, { exportName })}\``;
+  const reset = `\`${commandLine("state reset", config, { exportName })}\``;
+  const remedies = isOtherCursor(was, wanted)
+    ? `Run ${reset} to start over; only if the column was renamed and holds the same values, ${accept}, which keeps ` +
+      `the cursor '${stored.value}': rows below it in the column as it is now are never read`
+    : `Run ${accept} to keep the cursor '${stored.value}' and read only what is above it from then on, or ${reset} ` +
+      "to start over";
   const refuse = (code: "OWNER" | "STREAM" | "DESTINATION", what: string, before: string, now: string) => {
     throw new RivetError(
       `RIVET_STATE_CURSOR_${code}_MISMATCH`,

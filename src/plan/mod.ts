@@ -14,7 +14,14 @@ export {
   type Unit,
 } from "./build.ts";
 export { expandUnits, NULL_PARTITION, unitName } from "./partition.ts";
-export { boundsFingerprint, checkBounds, describeCursor, fingerprint, type Purpose } from "./definition.ts";
+export {
+  boundsFingerprint,
+  checkBounds,
+  describeCursor,
+  fingerprint,
+  isOtherCursor,
+  type Purpose,
+} from "./definition.ts";
 export { narrowSlice } from "./narrow.ts";
 export { findCursor } from "./window.ts";
 export {

@@ -145,3 +145,24 @@ Deno.test("a cursor is shown, kept by accept after an edit, and forgotten by res
     assert.deepEqual([none.code, /'chunks' has no cursor/.test(none.stderr)], [1, true]);
   });
 });
+
+Deno.test("accept after the cursor column was edited says which rows are never read; after an edit of the place it does not", async () => {
+  await withPlace(async (place) => {
+    const state = (...args: string[]) => place.rivet("state", ...args, "-c", "rivet.yaml");
+    const edit = async (from: string, to: string) => {
+      const path = join(place.path, "rivet.yaml");
+      await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace(from, to));
+    };
+    assert.equal((await place.rivet("run", "-c", "rivet.yaml", "-e", "inc")).code, 0);
+    await edit("out/inc", "out/other");
+    assert.deepEqual((await state("accept", "-e", "inc")).stderr, "");
+    await edit("cursor_column: at", "cursor_column: id");
+    const refused = await place.rivet("run", "-c", "rivet.yaml", "-e", "inc");
+    assert.match(refused.stderr, /cure: .*rivet state reset .*only if the column was renamed.*rivet state accept /);
+    const { stderr, code } = await state("accept", "-e", "inc");
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /taken from 'at' \(.*\), and is now compared with 'id' \(.*\): rows whose 'id' is below /);
+    assert.match(stderr, /below '2026-01-03 02:00:00', or NULL, are never read.*only where the column was renamed/);
+    assert.deepEqual((await state("accept", "-e", "inc")).stderr, "", "it is told once, when it is decided");
+  });
+});
