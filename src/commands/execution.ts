@@ -151,6 +151,6 @@ async function writeSummaries(
   const text = toJson({ ...aggregate, ...annotation });
   if (flags.json) context.terminal.out(text);
   if (flags.summaryOutput === undefined) return;
-  const { writeTextFile } = await import("./file.ts");
-  await writeTextFile(flags.summaryOutput, text);
+  const { writeOutputFile } = await import("./file.ts");
+  await writeOutputFile(flags.summaryOutput, text);
 }

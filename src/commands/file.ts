@@ -1,63 +1,21 @@
-// Output files of commands: parent folders are made, trouble has a code.
+// Output files of commands: there whole or as they were, and trouble has a code.
 
-import { dirname } from "node:path";
 import { RivetError } from "../errors.ts";
-import { describeFileFault } from "../file_fault.ts";
+import { describeFileFault, isNoRoom } from "../file_fault.ts";
+import { writeWholeFile } from "../whole_file.ts";
 
-export async function writeTextFile(path: string, text: string | Iterable<string>): Promise<void> {
-  await writing(path, async () => {
-    await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeTextFile(path, typeof text === "string" ? text : toStream(text));
-  });
+/** Whoever reads the file finds the old one or the whole new one. Throws RIVET_CLI_OUTPUT_UNWRITABLE; then the old one is as it was. */
+export async function writeOutputFile(path: string, text: string | Iterable<string>): Promise<void> {
+  try {
+    await writeWholeFile(path, typeof text === "string" ? [text] : text);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
 }
 
 /** Before long work: a folder in the place of the file would be found out only when the work is done. */
 export async function checkOutputFile(path: string): Promise<void> {
   if ((await Deno.stat(path).catch(() => null))?.isDirectory) throw unwritable(path, FOLDER);
-}
-
-/** Writes beside the file and takes its place at the end: whoever reads it finds the old file or the whole new one. */
-export async function replaceFile(path: string, pieces: Iterable<string>): Promise<void> {
-  const beside = `${path}.${Deno.pid}.tmp`;
-  await writing(path, async () => {
-    await Deno.mkdir(dirname(path), { recursive: true });
-    const mode = (await Deno.stat(path).catch(() => null))?.mode;
-    try {
-      await Deno.writeTextFile(beside, toStream(pieces), mode ? { mode: mode & 0o777 } : {});
-      await Deno.rename(beside, path);
-    } catch (error) {
-      await Deno.remove(beside).catch(() => {});
-      throw error;
-    }
-  });
-}
-
-const PIECE_LENGTH = 1 << 16;
-
-function toStream(pieces: Iterable<string>): ReadableStream<string> {
-  const left = pieces[Symbol.iterator]();
-  return new ReadableStream({
-    pull(controller) {
-      let text = "";
-      while (text.length < PIECE_LENGTH) {
-        const { value, done } = left.next();
-        if (done === true) {
-          controller.enqueue(text);
-          return controller.close();
-        }
-        text += value;
-      }
-      controller.enqueue(text);
-    },
-  });
-}
-
-async function writing(path: string, body: () => Promise<void>): Promise<void> {
-  try {
-    await body();
-  } catch (cause) {
-    throw unwritable(path, cause);
-  }
 }
 
 const FOLDER = { code: "EISDIR" };
@@ -66,6 +24,10 @@ function unwritable(path: string, cause: unknown): RivetError {
   return new RivetError(
     "RIVET_CLI_OUTPUT_UNWRITABLE",
     `The output file cannot be written: ${describeFileFault(cause)}`,
-    { where: path, cause },
+    {
+      where: path,
+      ...(isNoRoom(cause) ? { cure: "Make room and run the command again; the file is as it was" } : {}),
+      cause,
+    },
   );
 }

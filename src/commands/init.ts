@@ -6,7 +6,7 @@ import { RivetError } from "../errors.ts";
 import type { DestinationGiven, ScaffoldRequest, SourceGiven } from "../scaffold/mod.ts";
 import { VERSION } from "../version.ts";
 import { type AddCommand, type CommandContext, orStopped, toJson } from "./command.ts";
-import { writeTextFile } from "./file.ts";
+import { writeOutputFile } from "./file.ts";
 
 const MODES = ["full", "incremental", "chunked", "time_window"] as const;
 const TLS_MODES = ["disable", "require", "verify-ca", "verify-full"] as const;
@@ -88,7 +88,7 @@ async function init(context: CommandContext, flags: Flags): Promise<void> {
   const text = asJson ? toJson(discovery) : yaml;
   const { terminal } = context;
   if (flags.output === undefined) terminal.out(text);
-  else await writeTextFile(flags.output, text);
+  else await writeOutputFile(flags.output, text);
   const say = (line: string) => terminal.err(`${line}\n`);
   for (const hint of hints) say(`note: ${hint}`);
   if (asJson) return say(`${flags.output === undefined ? "" : `${flags.output}: `}${discovery.tables.length} tables`);

@@ -204,8 +204,8 @@ async function plannedExport(
 
 async function writePlan(context: CommandContext, plan: PlanArtifact, path: string): Promise<void> {
   const { formatArtifact } = await import("../plan/mod.ts");
-  const [{ replaceFile }, { applyLine }] = await Promise.all([import("./file.ts"), import("../config/mod.ts")]);
-  await replaceFile(path, formatArtifact(plan));
+  const [{ writeOutputFile }, { applyLine }] = await Promise.all([import("./file.ts"), import("../config/mod.ts")]);
+  await writeOutputFile(path, formatArtifact(plan));
   context.terminal.err(`The plan is written to ${path}; run it with \`${applyLine(path, plan.parameters)}\`\n`);
 }
 
@@ -222,13 +222,13 @@ async function printPlan(context: CommandContext, plan: PlanArtifact): Promise<v
 }
 
 async function annotate(context: CommandContext, config: Config, plan: PlanArtifact): Promise<void> {
-  const [{ annotateWaves }, { replaceFile }] = await Promise.all([import("../config/mod.ts"), import("./file.ts")]);
+  const [{ annotateWaves }, { writeOutputFile }] = await Promise.all([import("../config/mod.ts"), import("./file.ts")]);
   const notes = new Map(plan.exports.map(({ export_name: name, prioritization }) => [name, {
     wave: prioritization.recommended_wave,
     parallelSafe: prioritization.parallel_safe,
   }]));
   const text = await Deno.readTextFile(config.path);
   const annotated = annotateWaves(text, notes, config.path);
-  if (annotated !== text) await replaceFile(config.path, [annotated]);
+  if (annotated !== text) await writeOutputFile(config.path, annotated);
   context.terminal.err(`wave and parallel_safe of ${notes.size} exports are written into ${config.path}\n`);
 }

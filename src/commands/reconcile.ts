@@ -141,6 +141,6 @@ async function writeReport(
   if (asJson) { for (const piece of jsonPieces(report)) context.terminal.out(piece); }
   else if (flags.format === "pretty") context.terminal.out(format(report));
   if (flags.output === undefined) return;
-  const { writeTextFile } = await import("./file.ts");
-  await writeTextFile(flags.output, jsonPieces(report));
+  const { writeOutputFile } = await import("./file.ts");
+  await writeOutputFile(flags.output, jsonPieces(report));
 }

@@ -137,8 +137,8 @@ async function write(context: CommandContext, flags: Flags, value: object, text:
   if (asJson) { for (const piece of jsonPieces(value)) context.terminal.out(piece); }
   else if (flags.format === "pretty") context.terminal.out(text);
   if (flags.output === undefined) return;
-  const { writeTextFile } = await import("./file.ts");
-  await writeTextFile(flags.output, jsonPieces(value));
+  const { writeOutputFile } = await import("./file.ts");
+  await writeOutputFile(flags.output, jsonPieces(value));
 }
 
 /** What remains is wrong data; what stopped a repair says whether to try again. */

@@ -112,7 +112,7 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
   const asJson = flags.json === true || flags.format === "json";
   const text = asJson ? toJson(verify.toValidateJson(report)) : verify.formatValidateReport(report);
   if (flags.output === undefined) context.terminal.out(text);
-  else await (await import("./file.ts")).writeTextFile(flags.output, text);
+  else await (await import("./file.ts")).writeOutputFile(flags.output, text);
   const failure = verify.validateFailure(report, placeOf(flags));
   if (failure !== null) throw failure;
 }

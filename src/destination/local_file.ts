@@ -2,6 +2,7 @@
 
 import { access, constants } from "node:fs/promises";
 import { type ErrorCode, type RetryClass, RivetError } from "../errors.ts";
+import { faultCode } from "../file_fault.ts";
 
 /** Smaller chunks are gathered until a write is worth its system call. */
 const WRITE_BYTES_MIN = 256 << 10;
@@ -239,12 +240,5 @@ export function toReadError(error: unknown, path: string): unknown {
 function codeOf(error: unknown): string | null {
   if (error instanceof RivetError || !(error instanceof Error)) return null;
   if (error instanceof Deno.errors.NotCapable) return "EPERM";
-  const { code } = error as { code?: unknown };
-  if (typeof code === "string") return code;
-  const number = OS_ERROR.exec(error.message)?.[1];
-  return number === undefined ? null : (Deno.build.os === "linux" ? LINUX_CODES[number] : undefined) ?? null;
+  return faultCode(error);
 }
-
-/** Codes that Deno does not know by name come as the system's number, at the end of the message and nowhere else. */
-const OS_ERROR = /\(os error (\d+)\)/;
-const LINUX_CODES: Readonly<Record<string, string>> = { "5": "EIO", "27": "EFBIG", "116": "ESTALE", "122": "EDQUOT" };

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { redact, sanitizeTerminal } from "../redact.ts";
+import { writeWholeFile } from "../whole_file.ts";
 import type { EventSink, RunSummary, SummaryError } from "./event.ts";
 import { chunksText, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
 
@@ -252,19 +253,7 @@ function describeChange({ added, removed, type_changed: retyped }: SchemaChange)
 /** Writes both files below `directory`; whoever reads one finds a whole one. Resolves to their folder. */
 export async function writeRunReport(directory: string, report: RunReport): Promise<string> {
   const folder = join(directory, ".rivet", "runs", encodeURIComponent(report.run_id));
-  await Deno.mkdir(folder, { recursive: true });
-  await writeWhole(join(folder, "summary.json"), `${JSON.stringify(report, null, 2)}\n`);
-  await writeWhole(join(folder, "summary.md"), formatRunReport(report));
+  await writeWholeFile(join(folder, "summary.json"), [JSON.stringify(report, null, 2), "\n"]);
+  await writeWholeFile(join(folder, "summary.md"), [formatRunReport(report)]);
   return folder;
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const beside = `${path}.${Deno.pid}.tmp`;
-  try {
-    await Deno.writeTextFile(beside, text);
-    await Deno.rename(beside, path);
-  } catch (error) {
-    await Deno.remove(beside).catch(() => {});
-    throw error;
-  }
 }

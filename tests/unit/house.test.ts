@@ -86,6 +86,16 @@ Deno.test("only the command line exits the process and only reports and commands
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("files are written by those who write them whole, and by no call that forgets a full disk", async () => {
+  const wrong: string[] = [];
+  for await (const file of walk(SRC)) {
+    const name = relative(SRC, file);
+    if (!name.endsWith(".ts") || name === "state/inspect.ts") continue;
+    if (/Deno\.(writeTextFile|writeFile|create)(Sync)?\(/.test(await Deno.readTextFile(file))) wrong.push(name);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 Deno.test("the version in deno.json is the program's", async () => {
   const { VERSION } = await import("../../src/version.ts");
   const config = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json"))) as { version: string };
