@@ -1,6 +1,6 @@
 // `rivet state`: what is remembered about exports, shown.
 
-import type { ExportKey, State } from "../state/mod.ts";
+import type { ExportKey, Progression, State } from "../state/mod.ts";
 import {
   type AddCommand,
   type CommandContext,
@@ -209,15 +209,21 @@ function addProgression(parent: Parent, context: CommandContext): void {
         const place = (cursor: string | null, chunk: number | null) =>
           cursor ?? (chunk === null ? "-" : `chunk #${chunk}`);
         const time = (text: string | null) => text === null ? "-" : `${text.slice(0, 19).replace("T", " ")} UTC`;
+        // Of another run than the last one that committed: what lies at the destination now is not verified.
+        const verified = (r: Progression) => {
+          const at = place(r.last_verified_cursor, r.last_verified_chunk_index);
+          if (r.last_verified_run_id === r.last_committed_run_id || r.last_verified_at === null) return at;
+          return `not yet (${at} of an earlier run, ${time(r.last_verified_at)})`;
+        };
         context.terminal.out(formatTable(
-          ["EXPORT", "COMM MODE", "COMMITTED", "COMMITTED AT", "VERI MODE", "VERIFIED"],
+          ["EXPORT", "COMMITTED MODE", "COMMITTED", "COMMITTED AT", "VERIFIED MODE", "VERIFIED"],
           rows.map((r) => [
             r.export_name,
             r.last_committed_strategy ?? "-",
             place(r.last_committed_cursor, r.last_committed_chunk_index),
             time(r.last_committed_at),
             r.last_verified_strategy ?? "-",
-            place(r.last_verified_cursor, r.last_verified_chunk_index),
+            verified(r),
           ]),
         ));
       })

@@ -146,26 +146,34 @@ async function growShape(
 
 /** PG4: the row holds a cursor or a chunk index, never both. PG3: a cursor below the stored one leaves the row as it is. */
 async function putCommitted(sql: Sql, commit: TaskCommit, now: string): Promise<void> {
-  const { key, runId } = commit;
+  const { key } = commit;
+  let { runId } = commit;
   const { strategy, cursor, chunkIndex } = commit.committed!;
   if (cursor !== null && commit.cursor !== null) {
     const was = await committedCursor(sql, key, strategy);
-    const order = was === null ? null : compareCursors(commit.cursor.definition.columnType, cursor, was);
+    const order = was === null ? null : compareCursors(commit.cursor.definition.columnType, cursor, was.value);
     if (order !== null && order < 0) return;
+    // A run that brought nothing takes nothing from what was verified of the run before it.
+    if (order === 0 && was!.runId !== null && commit.metric.total_rows === 0) runId = was!.runId;
   }
   await putBoundary(sql, "committed", key.exportName, [strategy, cursor, chunkIndex, runId, now]);
 }
 
 /** The stored boundary that a new one must not fall below: of the same strategy and, since the table has one row for a name, the same source. */
-async function committedCursor(sql: Sql, key: ExportKey, strategy: string): Promise<string | null> {
+async function committedCursor(
+  sql: Sql,
+  key: ExportKey,
+  strategy: string,
+): Promise<{ value: string; runId: string | null } | null> {
   const row = await first(
     sql,
-    `SELECT p.last_committed_cursor AS value, r.source AS source FROM export_progression p
+    `SELECT p.last_committed_cursor AS value, p.last_committed_run_id AS run_id, r.source AS source FROM export_progression p
       LEFT JOIN chunk_run r ON r.run_id = p.last_committed_run_id WHERE p.export_name = ? AND p.last_committed_strategy = ?`,
     [key.exportName, strategy],
   );
   if (row === null || (row["source"] !== null && row["source"] !== key.source)) return null;
-  return textOrNull(row, "value");
+  const value = textOrNull(row, "value");
+  return value === null ? null : { value, runId: textOrNull(row, "run_id") };
 }
 
 async function putBoundary(
@@ -205,14 +213,37 @@ export async function recordVerified(
         where: `export '${key.exportName}'`,
       });
     }
-    await putBoundary(sql, "verified", key.exportName, [strategy, cursor, chunkIndex, runId, now]);
+    // What an older run turned out to be is no news of the newest one.
+    const newest = await first(
+      sql,
+      `SELECT 1 FROM export_progression WHERE export_name = ? AND last_verified_run_id = last_committed_run_id
+        AND last_committed_run_id <> ?`,
+      [key.exportName, runId],
+    );
+    if (newest === null) {
+      await putBoundary(sql, "verified", key.exportName, [strategy, cursor, chunkIndex, runId, now]);
+    }
   });
+}
+
+const VERIFIED_GONE = ["strategy", "cursor", "chunk_index", "run_id", "at"].map((name) =>
+  `last_verified_${name} = NULL`
+).join(", ");
+
+/** A run that was found to differ, or whose files were changed since, is verified no longer. */
+export async function withdrawVerified(sql: Sql, runId: string): Promise<void> {
+  await sql.run(`UPDATE export_progression SET ${VERIFIED_GONE} WHERE last_verified_run_id = ?`, [runId]);
 }
 
 /** The boundaries go with the cursor, unless they are those of another source. */
 export async function resetCursor(db: Db, key: ExportKey): Promise<boolean> {
   return await db.transaction(async (sql) => {
     const removed = await sql.run(`DELETE FROM export_state WHERE ${OF_KEY}`, keyOf(key));
+    await sql.run(
+      `UPDATE export_progression SET ${VERIFIED_GONE} WHERE export_name = ? AND EXISTS (SELECT 1 FROM chunk_run r
+        WHERE r.run_id = last_verified_run_id AND r.source = ?)`,
+      keyOf(key),
+    );
     await sql.run(
       `DELETE FROM export_progression WHERE export_name = ? AND NOT EXISTS (SELECT 1 FROM chunk_run r
         WHERE r.run_id = coalesce(last_committed_run_id, last_verified_run_id) AND r.source <> ?)`,

@@ -1,12 +1,12 @@
 // The end of a repair: its slices take the place of those of the run that it repairs, all of them or none.
-// The cursor's value and the committed boundary stay as they are.
+// The cursor's value and the committed boundary stay as they are; what it was verified as before is no longer what is stored.
 
 import { RivetError } from "../errors.ts";
 import type { Db, Sql } from "./db.ts";
 import { compileJournal } from "./journal.ts";
 import { assertLease, assertSameKey, runGone } from "./lease.ts";
 import { putMetric } from "./metrics.ts";
-import { assertAllDone } from "./progress.ts";
+import { assertAllDone, withdrawVerified } from "./progress.ts";
 import { findRun } from "./runs.ts";
 import type { Lease, RepairCommit } from "./state.ts";
 
@@ -28,6 +28,7 @@ export async function commitRepair(db: Db, now: string, commit: RepairCommit, le
     await assertAllDone(sql, runId, key);
     await updateRepaired(sql, now, commit);
     await moveSlices(sql, now, runId, repairs);
+    await withdrawVerified(sql, repairs);
     if (commit.edge !== null) {
       await sql.run("UPDATE export_state SET edge_json = ? WHERE export_name = ? AND source = ? AND run_id = ?", [
         JSON.stringify(commit.edge),

@@ -286,11 +286,16 @@ export interface State extends AsyncDisposable {
   metrics(filter: { exportName?: string; limit: number }): Promise<MetricRow[]>;
   files(filter: { exportName?: string; limit: number }): Promise<FileRow[]>;
   progression(exportName?: string): Promise<Progression[]>;
-  /** RIVET_STATE_CHUNK_RUN_MISSING unless the run is a completed one of this export. */
+  /**
+   * RIVET_STATE_CHUNK_RUN_MISSING unless the run is a completed one of this export. An older run never takes the place of the last
+   * committed one.
+   */
   recordVerified(
     key: ExportKey,
     verified: { strategy: string; cursor: string | null; chunkIndex: number | null; runId: string },
   ): Promise<void>;
+  /** The run was found to differ from its source: where it is the one that was verified last, nothing is. */
+  withdrawVerified(runId: string): Promise<void>;
   cursors(exportName?: string): Promise<({ key: ExportKey } & CursorState)[]>;
 
   resetCursor(key: ExportKey): Promise<boolean>;

@@ -69,6 +69,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     files: (filter) => listFiles(db, filter),
     progression: (exportName) => progress.listProgression(db, exportName),
     recordVerified: (key, verified) => progress.recordVerified(db, now(), key, verified),
+    withdrawVerified: (runId) => progress.withdrawVerified(db, runId),
     cursors: (exportName) => progress.listCursors(db, exportName),
 
     resetCursor: (key) => progress.resetCursor(db, key),

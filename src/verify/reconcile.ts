@@ -77,7 +77,12 @@ export async function reconcileExport(
   const summary = summarize(partitions);
   // PG5: everything matches, or nothing is verified.
   const verified = summary.matches > 0 && summary.mismatches + summary.unknown === 0;
-  if (verified) { for (const one of checked) await recordVerified(context, one); }
+  for (const one of checked) {
+    if (verified) await recordVerified(context, one);
+    else if (one.run !== null && one.partitions.some(({ status }) => status === "mismatch")) {
+      await context.state.withdrawVerified(one.run.runId);
+    }
+  }
   const newest = checked.map(({ run }) => run).filter((run) => run !== null)
     .sort((a, b) => a.startedAt < b.startedAt ? 1 : -1)[0]!;
   return {

@@ -58,7 +58,33 @@ Deno.test("the way of a pilot: reconcile, a change, a report, a plan, a repair, 
     const verified = await runCli(["reconcile", ...config, "--json"]);
     assert.deepEqual([verified.code, JSON.parse(verified.stdout).verified], [0, true]);
     const progression = await runCli(["state", "progression", "-c", config[1]!]);
-    assert.match(progression.stdout, /t +chunked +chunk #2 .* chunked +chunk #2/);
+    assert.match(progression.stdout, /t +chunked +chunk #2 .* chunked +chunk #2$/m);
+  });
+});
+
+Deno.test("verified is the last committed run, or it says which is not: after a newer run, a mismatch and a reset", async () => {
+  await withExport(async (folder, config) => {
+    const verified = async () => {
+      const { stdout } = await runCli(["state", "progression", "-c", config[1]!]);
+      return stdout.trim().split("\n")[1]?.split(/\s{2,}/).slice(4);
+    };
+    const reconcile = (code: number) => runCli(["reconcile", ...config]).then((done) => assert.equal(done.code, code));
+    const run = () => runCli(["run", "-c", config[1]!]).then((done) => assert.equal(done.code, 0, done.stderr));
+    await reconcile(0);
+    assert.deepEqual(await verified(), ["chunked", "chunk #2"]);
+    await run();
+    const [mode, text] = (await verified())!;
+    assert.equal(mode, "chunked");
+    assert.match(text!, /^not yet \(chunk #2 of an earlier run, \d{4}-\d\d-\d\d .* UTC\)$/);
+    await reconcile(0);
+    assert.deepEqual(await verified(), ["chunked", "chunk #2"]);
+    changeShop(folder, "UPDATE t SET body = 'another' WHERE id = 31");
+    await reconcile(3);
+    assert.deepEqual(await verified(), ["-", "-"], "a mismatch withdraws it");
+    await run();
+    await reconcile(0);
+    assert.equal((await runCli(["state", "reset", ...config])).code, 0);
+    assert.deepEqual(await verified(), undefined, "nothing is left of it");
   });
 });
 

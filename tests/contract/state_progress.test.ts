@@ -152,6 +152,36 @@ each("PG6: only a completed run of the same export can be verified", async (plac
   assert.equal((await state.progression("orders"))[0]!.last_verified_chunk_index, 1);
 });
 
+each(
+  "what was verified belongs to a run: an older one, an empty one, a mismatch and a reset do not blur it",
+  async (place) => {
+    await using state = await place.open();
+    const lease = await mustTake(state);
+    const row = async () => (await state.progression("orders"))[0]!;
+    const verified = (runId: string, cursor: string) => ({ strategy: "incremental", cursor, chunkIndex: null, runId });
+    const empty = { ...taskCommit("x").metric, total_rows: 0 };
+    await completeRun(state, "r1", lease, incremental("50"));
+    await completeRun(state, "r2", lease, incremental("60"));
+    await state.recordVerified(KEY, verified("r2", "60"));
+    await state.recordVerified(KEY, verified("r1", "50"));
+    assert.equal((await row()).last_verified_run_id, "r2", "an older run is no news");
+    await completeRun(state, "r3", lease, { ...incremental("60"), metric: { ...empty, run_id: "r3" } });
+    assert.equal((await row()).last_committed_run_id, "r2", "a run that brought nothing commits no boundary");
+    await completeRun(state, "r4", lease, incremental("60"));
+    assert.equal((await row()).last_committed_run_id, "r4", "a row beside the last one is something");
+    await state.withdrawVerified("r1");
+    assert.equal((await row()).last_verified_run_id, "r2", "another run's mismatch");
+    await state.withdrawVerified("r2");
+    const { last_verified_run_id, last_verified_at, last_committed_run_id } = await row();
+    assert.deepEqual([last_verified_run_id, last_verified_at, last_committed_run_id], [null, null, "r4"]);
+    await state.recordVerified(KEY, verified("r4", "60"));
+    await completeRun(state, "o1", await mustTake(state, OTHER_SOURCE), incremental("5"));
+    await state.resetCursor(KEY);
+    const left = await row();
+    assert.deepEqual([left.last_committed_run_id, left.last_verified_run_id], ["o1", null], "with the cursor it goes");
+  },
+);
+
 each("two sources with one export name never touch each other's progress", async (place) => {
   await using state = await place.open();
   const [mine, theirs] = [await mustTake(state), await mustTake(state, OTHER_SOURCE)];

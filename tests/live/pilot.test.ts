@@ -123,7 +123,7 @@ class Pilot {
   async progression(): Promise<Record<string, string[]>> {
     const { stdout } = await this.command(5, 0, 0);
     const [header, ...rows] = stdout.trim().split("\n").map((line) => line.split(/\s{2,}/));
-    assert.deepEqual(header, ["EXPORT", "COMM MODE", "COMMITTED", "COMMITTED AT", "VERI MODE", "VERIFIED"]);
+    assert.deepEqual(header, ["EXPORT", "COMMITTED MODE", "COMMITTED", "COMMITTED AT", "VERIFIED MODE", "VERIFIED"]);
     return Object.fromEntries(rows.map(([name, ...rest]) => [name, rest]));
   }
 
