@@ -29,16 +29,20 @@ export function quarantineKey(key: string, runId: string, attempt: number): stri
   return `${QUARANTINE}${folder}/${key}${attempt === 0 ? "" : `.${attempt}`}`;
 }
 
-const ENCODER = new TextEncoder();
-
 /** Orders keys by their UTF-8 bytes, as object stores do; UTF-16 order differs above the basic plane. */
 export function compareKeys(a: string, b: string): number {
-  const left = ENCODER.encode(a);
-  const right = ENCODER.encode(b);
-  const length = Math.min(left.length, right.length);
+  const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    const difference = left[i]! - right[i]!;
-    if (difference !== 0) return difference;
+    const left = a.charCodeAt(i);
+    const right = b.charCodeAt(i);
+    if (left === right) continue;
+    // Halves of a pair stand for characters beyond all that have one unit.
+    const [isLeftHalf, isRightHalf] = [isHalf(left), isHalf(right)];
+    return isLeftHalf === isRightHalf ? left - right : isLeftHalf ? 1 : -1;
   }
-  return left.length - right.length;
+  return a.length - b.length;
+}
+
+function isHalf(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
 }

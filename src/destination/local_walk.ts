@@ -11,19 +11,22 @@ export interface Found {
 
 /** Walks files whose key starts with `prefix`; a missing folder has none. */
 export async function* walk(root: string, prefix: string, folder = ""): AsyncGenerator<Found> {
-  const names = await readNames(`${root}/${folder}`);
-  for (const name of names) {
+  // Few names of a large folder may be meant: only these are sorted.
+  const names = (await readNames(`${root}/${folder}`)).filter((name) => {
     const key = folder + name;
-    if (name.endsWith("/")) {
-      if (key.startsWith(prefix) || prefix.startsWith(key)) yield* walk(root, prefix, key);
-    } else if (key.startsWith(prefix)) {
+    return key.startsWith(prefix) || (name.endsWith("/") && prefix.startsWith(key));
+  });
+  for (const name of names.sort(compareKeys)) {
+    const key = folder + name;
+    if (name.endsWith("/")) yield* walk(root, prefix, key);
+    else {
       const size = await sizeOf(`${root}/${key}`);
       if (size !== null) yield { key, name, size };
     }
   }
 }
 
-/** Sorted; folders end in `/`, which gives the order of the keys below them. */
+/** Folders end in `/`, which gives the order of the keys below them. */
 async function readNames(path: string): Promise<string[]> {
   const names: string[] = [];
   try {
@@ -34,7 +37,7 @@ async function readNames(path: string): Promise<string[]> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return names.sort(compareKeys);
+  return names;
 }
 
 /** Null when it vanished since the folder was read. */
