@@ -8,10 +8,10 @@ if (import.meta.main) {
   // `deno task` changes into its own folder; paths are meant from where the command was typed.
   const typedIn = Deno.env.get("RIVET_CALLED_FROM");
   if (typedIn) Deno.chdir(typedIn);
-  const stop = stopSignal();
-  const code = await buildProgram({ terminal: openProcessTerminal(), runtime: systemRuntime(), signal: stop.signal })(
-    Deno.args,
-  );
+  const terminal = openProcessTerminal();
+  const stop = stopSignal(terminal.err);
+  const { signal, beforeExit } = stop;
+  const code = await buildProgram({ terminal, runtime: systemRuntime(), signal, beforeExit })(Deno.args);
   stop.release();
   Deno.exit(code);
 }

@@ -35,18 +35,27 @@ const places: Plugin = {
   },
 };
 
-/** What every start needs; what the program may do is everything, or what its caller says. */
+/**
+ * What every start needs; what the program may do is everything, or what its caller says. A signal is passed on always: nobody knows who
+ * else had it, and the program takes two of one Ctrl-C for one. Windows knows no passing on, there the console tells all.
+ */
 const COMMAND = `#!/usr/bin/env node
 // Starts rivet on the Deno that this package depends on. RIVET_DENO_FLAGS, as \`rivet permissions\` prints them, confine the program.
 const { spawn } = require("node:child_process");
 const { join } = require("node:path");
-const deno = require("deno/install_api.cjs").runInstall();
-const allowed = (process.env.RIVET_DENO_FLAGS ?? "-A").split(/\\s+/).filter(Boolean);
+let deno;
+try {
+  deno = require("deno/install_api.cjs").runInstall();
+} catch (error) {
+  if (error.code !== "MODULE_NOT_FOUND") throw error;
+  console.error("Error: the npm package 'deno', on which rivet runs, is not installed with it; install rivet with: npm install -g --install-links " + JSON.stringify(__dirname));
+  process.exit(1);
+}
+const given = process.env.RIVET_DENO_FLAGS ?? "-A";
+const allowed = given.split(/[\\r\\n]/.test(given) ? /[\\r\\n]+/ : /\\s+/).filter(Boolean);
 const fixed = ["run", "--no-prompt", "--no-config", "--cached-only", "--unstable-worker-options"];
 const child = spawn(deno, [...fixed, ...allowed, join(__dirname, "rivet.js"), ...process.argv.slice(2)], { stdio: "inherit" });
-// Ctrl-C reaches both; a second one would end the run at once.
-process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.platform === "win32" || child.kill(signal));
 child.on("error", (error) => { console.error(error.message); process.exit(1); });
 child.on("exit", (code, signal) => signal === null ? process.exit(code) : process.kill(process.pid, "SIGKILL"));
 `;
@@ -74,7 +83,8 @@ export async function buildProgram(folder: string): Promise<void> {
   await hideLateModules(folder);
   await Deno.copyFile(`${ROOT}src/core/${CORE}`, `${folder}/${CORE}`);
   await Deno.writeTextFile(`${folder}/bin.cjs`, COMMAND, { mode: 0o755 });
-  for (const name of ["README.md", "CHANGELOG.md"]) await Deno.copyFile(`${ROOT}${name}`, `${folder}/${name}`);
+  await Deno.copyFile(`${ROOT}CHANGELOG.md`, `${folder}/CHANGELOG.md`);
+  await Deno.copyFile(`${ROOT}scripts/package_readme.md`, `${folder}/README.md`);
   const manifest = {
     name: "rivet",
     version: VERSION,

@@ -26,6 +26,8 @@ export interface CommandContext {
   readonly runtime: Runtime;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Registers what is to be done when a second signal ends the process at once. */
+  readonly beforeExit?: (end: () => void) => void;
   readonly globals: () => GlobalOptions;
   /** Told of the config that is worked on: the values that were filled into it are shown by their names from then on. */
   onConfig(config: Config): void;
@@ -66,14 +68,19 @@ export function progressOption() {
 }
 
 /** Shows on stderr how far runs are. */
-export async function openProgress({ terminal, runtime }: CommandContext, style: ProgressStyle): Promise<Watcher> {
+export async function openProgress(
+  { terminal, runtime, beforeExit }: CommandContext,
+  style: ProgressStyle,
+): Promise<Watcher> {
   const { openWatcher } = await import("../report/mod.ts");
-  return openWatcher({
+  const watcher = openWatcher({
     write: (text) => terminal.err(text),
     isTerminal: terminal.isTerminal,
     columns: () => terminal.columns(),
     nowMs: () => runtime.monotonic(),
   }, style);
+  beforeExit?.(() => watcher.end(null));
+  return watcher;
 }
 
 export async function readConfigFile(

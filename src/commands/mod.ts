@@ -25,6 +25,7 @@ export interface ProgramOptions {
   readonly terminal: Terminal;
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
+  readonly beforeExit?: (end: () => void) => void;
 }
 
 const LOCK_WAIT_S_DEFAULT = 600;

@@ -13,10 +13,14 @@ interface PermissionFlags {
 const EXAMPLES = `
 Examples:
   rivet permissions -c rivet.yaml
+  RIVET_DENO_FLAGS="$(rivet permissions -c rivet.yaml)" rivet run -c rivet.yaml     rivet as an installed command
   deno run $(rivet permissions -c rivet.yaml) cli.ts run -c rivet.yaml
   rivet permissions -c rivet.yaml --json   also what the lanes of each export may reach
 Every variable that is not named does not exist for the program. The lanes, which touch the data, have less: no
 environment, their own source and destination. After a change of the config ask again.`;
+
+const BLANK =
+  'a path holds a blank, where an unquoted `$(…)` splits it; `RIVET_DENO_FLAGS="$(…)"` does not, nor does the list of `--json`';
 
 export const addPermissions: AddCommand = (program, context) => {
   program.command("permissions")
@@ -51,7 +55,7 @@ async function permissionsCommand(context: CommandContext, flags: PermissionFlag
   const deno = toDenoFlags(permissions);
   if (!flags.json) {
     if (deno.some((flag) => /\s/.test(flag))) {
-      context.terminal.err("warning: a path holds a blank, which `$(…)` would split; take the list of `--json`\n");
+      context.terminal.err(`warning: ${BLANK}\n`);
     }
     return context.terminal.out(`${deno.join("\n")}\n`);
   }

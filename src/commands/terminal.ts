@@ -36,12 +36,37 @@ export function openProcessTerminal(): Terminal {
   };
 }
 
-/** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */
-export function stopSignal(): { signal: AbortSignal; release(): void } {
+/** One Ctrl-C may come twice: from the terminal, and from a parent that had it, too, and passes it on. A person's second one comes later. */
+const ECHO_MS = 500;
+
+export interface StopSignal {
+  readonly signal: AbortSignal;
+  /** What is done before the process ends at once, such as ending what is drawn. */
+  readonly beforeExit: (end: () => void) => void;
+  release(): void;
+}
+
+/** Aborts on the first SIGINT or SIGTERM; a second one, unless it is an echo of the first, ends the process at once and says so. */
+export function stopSignal(say: (text: string) => void): StopSignal {
   const controller = new AbortController();
+  const ends: (() => void)[] = [];
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  let mayEnd = false;
+  const later = (ms: number, body: () => void) => {
+    const timer = setTimeout(body, ms);
+    Deno.unrefTimer(timer);
+    timers.push(timer);
+  };
   const onSignal = () => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort();
+    if (!controller.signal.aborted) {
+      // The second timer: an echo that came while the process was busy is seen before it.
+      later(ECHO_MS, () => later(0, () => mayEnd = true));
+      controller.abort();
+    } else if (mayEnd) {
+      for (const end of ends) end();
+      say("Stopped at once; the same command does what is left\n");
+      Deno.exit(130);
+    }
   };
   const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const name of names) Deno.addSignalListener(name, onSignal);
@@ -49,7 +74,9 @@ export function stopSignal(): { signal: AbortSignal; release(): void } {
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", onFileSize);
   return {
     signal: controller.signal,
+    beforeExit: (end) => ends.push(end),
     release() {
+      timers.forEach(clearTimeout);
       names.forEach((name) => Deno.removeSignalListener(name, onSignal));
       if (Deno.build.os !== "windows") Deno.removeSignalListener("SIGXFSZ", onFileSize);
     },

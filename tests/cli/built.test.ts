@@ -115,7 +115,15 @@ Deno.test("every driver and every store's library is in the bundle, and every te
   });
 });
 
-Deno.test("its command starts it on the Deno of the package, hands the exit code back and passes SIGTERM on", async () => {
+interface Started {
+  readonly folder: string;
+  readonly work: string;
+  /** `bin.cjs` with these arguments, in a process group of its own. */
+  start(args: readonly string[], env?: Record<string, string>): Deno.Command;
+}
+
+/** The built program as its command starts it. */
+async function withCommand(body: (started: Started) => Promise<void>): Promise<void> {
   await withBuilt(async ({ folder }) => {
     const program = programIn(folder);
     // In place of the dependency, which a registry would bring.
@@ -124,37 +132,97 @@ Deno.test("its command starts it on the Deno of the package, hands the exit code
       join(program, "..", "deno", "install_api.cjs"),
       `exports.runInstall = () => ${JSON.stringify(Deno.execPath())};`,
     );
-    const { dependencies, version, bin } = JSON.parse(await Deno.readTextFile(join(program, "package.json")));
-    assert.deepEqual([version, Object.keys(dependencies), bin], [VERSION, ["deno"], { rivet: "bin.cjs" }]);
-    const start = (...args: string[]) =>
-      new Deno.Command("node", {
-        args: [join(program, "bin.cjs"), ...args],
-        cwd: join(folder, "work"),
-        env: { NO_COLOR: "1" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      });
-    const shown = await start("--version").output();
-    assert.deepEqual([shown.code, decode(shown.stdout).includes(VERSION)], [0, true]);
-    assert.equal((await start("run", "-c", "missing.yaml").output()).code, 1);
+    const work = join(folder, "work");
     await Deno.writeTextFile(
-      join(folder, "work", "slow.yaml"),
-      (await Deno.readTextFile(join(folder, "work", "rivet.yaml")))
+      join(work, "slow.yaml"),
+      (await Deno.readTextFile(join(work, "rivet.yaml")))
         .replace("path: shop.db}", "path: shop.db, tuning: {batch_size: 10, throttle_ms: 200}}"),
     );
-    const child = start("run", "-c", "slow.yaml", "--progress", "plain").spawn();
-    const stderr = child.stderr.pipeThrough(new TextDecoderStream());
-    let text = "";
-    for await (const piece of stderr) {
-      text += piece;
-      if (text.includes("reading chunked") && !text.includes("interrupted")) {
-        child.kill("SIGTERM");
-        break;
+    await body({
+      folder,
+      work,
+      start: (args, env = {}) =>
+        new Deno.Command("node", {
+          args: [join(program, "bin.cjs"), ...args],
+          cwd: work,
+          env: { NO_COLOR: "1", ...env },
+          detached: true,
+          stdin: "null",
+          stdout: "piped",
+          stderr: "piped",
+        }),
+    });
+  });
+}
+
+Deno.test("its command starts it on the Deno of the package and hands the exit code back", async () => {
+  await withCommand(async ({ folder, start }) => {
+    const { dependencies, version, bin } = JSON.parse(
+      await Deno.readTextFile(join(programIn(folder), "package.json")),
+    );
+    assert.deepEqual([version, Object.keys(dependencies), bin], [VERSION, ["deno"], { rivet: "bin.cjs" }]);
+    const shown = await start(["--version"]).output();
+    assert.deepEqual([shown.code, decode(shown.stdout).includes(VERSION)], [0, true]);
+    assert.equal((await start(["run", "-c", "missing.yaml"]).output()).code, 1);
+    await Deno.remove(join(programIn(folder), "..", "deno"), { recursive: true });
+    const alone = await start(["--version"]).output();
+    assert.equal(alone.code, 1);
+    assert.match(decode(alone.stderr), /^Error: .*'deno'.*npm install -g --install-links "[^"]+"\n$/);
+  });
+});
+
+Deno.test({
+  name: "a stop signal to the command alone, or to all its processes as a terminal sends it, is one wish to stop",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withCommand(async ({ work, start }) => {
+      for (const [signal, toAll] of [["SIGTERM", false], ["SIGINT", false], ["SIGINT", true]] as const) {
+        const child = start(["run", "-c", "slow.yaml", "--progress", "plain"]).spawn();
+        const stderr = child.stderr.pipeThrough(new TextDecoderStream());
+        let text = "";
+        let isSent = false;
+        for await (const piece of stderr) {
+          text += piece;
+          if (isSent || !/(reading|resuming) chunked/.test(text)) continue;
+          isSent = true;
+          Deno.kill(toAll ? -child.pid : child.pid, signal);
+        }
+        const { code } = await child.status;
+        await child.stdout.cancel();
+        assert.equal(code, 2, `${signal}: ${text}`);
+        assert.match(text, /RIVET_RUN_INTERRUPTED/);
+        assert.ok(!text.includes("Stopped at once"), text);
+      }
+      assert.equal((await start(["run", "-c", "rivet.yaml"]).output()).code, 0);
+      assert.equal((await readThroughManifest(join(work, "out"))).length, 500);
+    }),
+});
+
+Deno.test("RIVET_DENO_FLAGS takes what `rivet permissions` prints, where a folder has a blank in its name, too", async () => {
+  await withCommand(async ({ work, start }) => {
+    const config = (await Deno.readTextFile(join(work, "rivet.yaml"))).replace("path: out", "path: 'my out'");
+    await Deno.writeTextFile(join(work, "rivet.yaml"), config);
+    const printed = await start(["permissions", "-c", "rivet.yaml"]).output();
+    assert.match(decode(printed.stderr), /^warning: .*RIVET_DENO_FLAGS/);
+    const flags = decode(printed.stdout).trimEnd();
+    assert.match(flags, /--allow-write=.*my out/);
+    const run = await start(["run", "-c", "rivet.yaml"], { RIVET_DENO_FLAGS: flags }).output();
+    assert.equal(run.code, 0, decode(run.stderr));
+    assert.equal((await readThroughManifest(join(work, "my out"))).length, 500);
+    const onOneLine = { RIVET_DENO_FLAGS: "--allow-read  --allow-env --deny-net" };
+    assert.equal((await start(["--version"], onOneLine).output()).code, 0);
+  });
+});
+
+Deno.test("the package holds every file that its pages link to", async () => {
+  await withBuilt(async ({ folder }) => {
+    const program = programIn(folder);
+    for (const page of ["README.md", "CHANGELOG.md"]) {
+      const text = await Deno.readTextFile(join(program, page));
+      assert.ok(text.length > 0);
+      for (const [, target] of text.matchAll(/\]\(([^)#]+)/g)) {
+        if (!/^https?:/.test(target!)) await Deno.stat(join(program, target!));
       }
     }
-    const { code } = await child.status;
-    await child.stdout.cancel();
-    assert.equal(code, 2, text);
   });
 });
