@@ -574,8 +574,8 @@ const table = {
   RIVET_CLI_INPUT_UNREADABLE: row("environment", "An input file cannot be read", "Check the path and its permissions"),
   RIVET_CLI_OUTPUT_UNWRITABLE: row(
     "environment",
-    "An output file cannot be written",
-    "Check the path and its permissions",
+    "An output file, or standard output, cannot be written",
+    "Check the path and its permissions, and the room on the disk",
   ),
   RIVET_CLI_PREFLIGHT_FAILED: row(
     "usage",

@@ -1,5 +1,7 @@
 // The process's own streams and signals.
 
+import { RivetError } from "../errors.ts";
+import { describeFileFault, isNoRoom } from "../file_fault.ts";
 import type { Terminal } from "./command.ts";
 
 const encoder = new TextEncoder();
@@ -21,10 +23,34 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   }
 }
 
+/** What was asked for does not arrive: the command has failed. Throws RIVET_CLI_OUTPUT_UNWRITABLE. */
+function writeOut(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (cause) {
+    throw new RivetError(
+      "RIVET_CLI_OUTPUT_UNWRITABLE",
+      `Standard output cannot be written: ${describeFileFault(cause)}`,
+      {
+        where: "stdout",
+        cure: isNoRoom(cause) ? "Make room where it leads, and run the command again" : "Check what it leads to",
+        cause,
+      },
+    );
+  }
+}
+
+/** What is told on the way: a log that takes no more ends the telling, not the run. */
+function writeErr(text: string): void {
+  try {
+    writeAll(Deno.stderr, text);
+  } catch { /* there is nobody left to tell */ }
+}
+
 export function openProcessTerminal(): Terminal {
   return {
-    out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    out: writeOut,
+    err: writeErr,
     isTerminal: Deno.stderr.isTerminal(),
     columns() {
       try {

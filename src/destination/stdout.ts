@@ -1,6 +1,7 @@
 // Standard output: bytes leave as they come. Nothing can be taken back, read again or committed, so nothing is remembered.
 
 import { RivetError } from "../errors.ts";
+import { describeFileFault, faultCode, isNoRoom } from "../file_fault.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, PutOptions, StoredObject } from "./destination.ts";
 
@@ -43,10 +44,25 @@ async function writeAll(writer: ByteWriter, bytes: Uint8Array): Promise<void> {
   try {
     for (let done = 0; done < bytes.length;) done += await writer.write(bytes.subarray(done));
   } catch (cause) {
-    throw new RivetError("RIVET_DEST_WRITE_FAILED", "Standard output does not take more bytes", {
+    throw toStdoutError(cause);
+  }
+}
+
+function toStdoutError(cause: unknown): RivetError {
+  if (cause instanceof Deno.errors.BrokenPipe || faultCode(cause) === "EPIPE") {
+    return new RivetError("RIVET_DEST_WRITE_FAILED", "Standard output does not take more bytes", {
       where: "stdout",
       cure: "Keep the reading end of the pipe open until rivet ends",
       cause,
     });
   }
+  return new RivetError(
+    isNoRoom(cause) ? "RIVET_DEST_DISK_FULL" : "RIVET_DEST_WRITE_FAILED",
+    `Standard output cannot be written: ${describeFileFault(cause)}`,
+    {
+      where: "stdout",
+      cure: isNoRoom(cause) ? "Make room where it leads, and run the export again" : "Check what it leads to",
+      cause,
+    },
+  );
 }
