@@ -4,7 +4,7 @@ import { fromWireError, RivetError, toWireError, type WireError } from "../error
 import { coreFiles } from "../core/mod.ts";
 import { destinationHosts, destinationPaths, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, KeysResult, ObserveRequest, ObserveResult } from "../plan/mod.ts";
-import type { Consistency, Engine, SessionLimits, SourceConnection } from "../source/mod.ts";
+import type { Consistency, Engine, ReadReport, SessionLimits, SourceConnection } from "../source/mod.ts";
 import type { SliceProgress, SliceRequest, SliceResult } from "./slice.ts";
 
 export interface LaneSpec {
@@ -16,6 +16,12 @@ export interface LaneSpec {
   readonly snapshot: string | null;
 }
 
+export interface RunWatcher {
+  onProgress(progress: SliceProgress): void;
+  /** The source gave the last row: the lane can read the next slice. */
+  onRead(report: ReadReport): void;
+}
+
 export interface Lane {
   /** It reads the picture it was told to join; a lane that was told none has its own. */
   readonly joined: boolean;
@@ -24,7 +30,7 @@ export interface Lane {
   /** Small results as text, in the lane's picture; not while a slice runs. */
   rows(sql: string): Promise<(string | null)[][]>;
   /** May be called again before it answers: slices are read in the order of the calls, and stored beside each other. */
-  run(request: SliceRequest, signal: AbortSignal, onProgress: (progress: SliceProgress) => void): Promise<SliceResult>;
+  run(request: SliceRequest, signal: AbortSignal, watcher: RunWatcher): Promise<SliceResult>;
   observe(
     request: ObserveRequest,
     signal: AbortSignal,
@@ -63,6 +69,7 @@ export type FromLane =
   | { readonly kind: "opened"; readonly joined: boolean; readonly consistency: Consistency }
   | { readonly kind: "rows"; readonly rows: (string | null)[][] }
   | { readonly kind: "progress"; readonly progress: SliceProgress }
+  | { readonly kind: "read"; readonly report: ReadReport }
   /** Answered by `credentials` or `no_credentials`. */
   | { readonly kind: "refresh" }
   | { readonly kind: "done"; readonly result: SliceResult }
@@ -104,8 +111,14 @@ export function parentFolder(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 
-/** Lets lanes load their code before their plan is made. Those that nobody took when this is disposed of are ended. */
-export type WarmLanes = (source: SourceConnection, destination: ResolvedDestination, count: number) => Disposable;
+/** Lets lanes load their code before their plan is made. */
+export type WarmLanes = (source: SourceConnection, destination: ResolvedDestination, count: number) => WarmedLanes;
+
+/** Those that nobody took when this is disposed of are ended. */
+export interface WarmedLanes extends Disposable {
+  /** Now that the plan is made: ends those that it has no use for. */
+  keep(source: SourceConnection, destination: ResolvedDestination, count: number): void;
+}
 
 /** Lanes in Workers of their own. One that was warmed goes to whoever asks for exactly its rights. */
 export function workerLanes(): { readonly openLane: OpenLane; readonly warmLanes: WarmLanes } {
@@ -127,19 +140,23 @@ export function workerLanes(): { readonly openLane: OpenLane; readonly warmLanes
       });
       const key = keyOf(rights);
       warm.set(key, [...warm.get(key) ?? [], ...lanes]);
+      const endBeyond = (count: number) => {
+        const all = warm.get(key) ?? [];
+        const ended = lanes.filter((lane) => all.includes(lane)).slice(count);
+        warm.set(key, all.filter((lane) => !ended.includes(lane)));
+        for (const lane of ended) lane.end();
+      };
       return {
-        [Symbol.dispose]() {
-          const left = warm.get(key) ?? [];
-          warm.set(key, left.filter((lane) => !lanes.includes(lane)));
-          for (const lane of lanes) if (left.includes(lane)) lane.end();
-        },
+        keep: (source, destination, count) =>
+          endBeyond(keyOf(lanePermissions(source, destination)) === key ? count : 0),
+        [Symbol.dispose]: () => endBeyond(0),
       };
     },
   };
 }
 
 interface Question {
-  readonly onProgress: (progress: SliceProgress) => void;
+  readonly watcher: Partial<RunWatcher>;
   readonly answer: PromiseWithResolvers<FromLane>;
 }
 
@@ -190,11 +207,11 @@ class WorkerLane implements Lane {
   }
 
   /** Sends one request and waits for its answer. */
-  async ask(message: ToLane, onProgress: Question["onProgress"] = () => {}): Promise<FromLane> {
+  async ask(message: ToLane, watcher: Partial<RunWatcher> = {}): Promise<FromLane> {
     if (this.#dead !== null) throw this.#dead;
     const id = ++this.#asked;
     const answer = Promise.withResolvers<FromLane>();
-    this.#pending.set(id, { onProgress, answer });
+    this.#pending.set(id, { watcher, answer });
     this.worker.postMessage({ ...message, id } satisfies Numbered<ToLane>);
     try {
       const message = await answer.promise;
@@ -208,7 +225,8 @@ class WorkerLane implements Lane {
   #receive(message: Numbered<FromLane>): void {
     if (message.kind === "refresh") return this.#refresh();
     const question = this.#pending.get(message.id ?? 0);
-    if (message.kind === "progress") question?.onProgress(message.progress);
+    if (message.kind === "progress") question?.watcher.onProgress?.(message.progress);
+    else if (message.kind === "read") question?.watcher.onRead?.(message.report);
     else question?.answer.resolve(message);
   }
 
@@ -229,12 +247,8 @@ class WorkerLane implements Lane {
     return answer.rows;
   }
 
-  async run(
-    request: SliceRequest,
-    signal: AbortSignal,
-    onProgress: (progress: SliceProgress) => void,
-  ): Promise<SliceResult> {
-    const answer = await this.#work({ kind: "run", request }, signal, onProgress);
+  async run(request: SliceRequest, signal: AbortSignal, watcher: RunWatcher): Promise<SliceResult> {
+    const answer = await this.#work({ kind: "run", request }, signal, watcher);
     if (answer.kind !== "done") throw strangeAnswer(answer);
     return answer.result;
   }
@@ -244,28 +258,24 @@ class WorkerLane implements Lane {
     signal: AbortSignal,
     onProgress: (progress: SliceProgress) => void,
   ): Promise<ObserveResult> {
-    const answer = await this.#work({ kind: "observe", request }, signal, onProgress);
+    const answer = await this.#work({ kind: "observe", request }, signal, { onProgress });
     if (answer.kind !== "observed") throw strangeAnswer(answer);
     return answer.result;
   }
 
   async compareKeys(request: KeysRequest, signal: AbortSignal): Promise<KeysResult> {
-    const answer = await this.#work({ kind: "compare", request }, signal, () => {});
+    const answer = await this.#work({ kind: "compare", request }, signal, {});
     if (answer.kind !== "compared") throw strangeAnswer(answer);
     return answer.result;
   }
 
   /** A request that can be stopped. */
-  async #work(
-    message: ToLane,
-    signal: AbortSignal,
-    onProgress: (progress: SliceProgress) => void,
-  ): Promise<FromLane> {
+  async #work(message: ToLane, signal: AbortSignal, watcher: Partial<RunWatcher>): Promise<FromLane> {
     signal.throwIfAborted();
     const abort = () => this.worker.postMessage({ kind: "abort" } satisfies ToLane);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      return await this.ask(message, onProgress);
+      return await this.ask(message, watcher);
     } finally {
       signal.removeEventListener("abort", abort);
     }

@@ -5,7 +5,7 @@ import { fromWireError, invariant, toWireError } from "../errors.ts";
 import { compileCore, type Core, openCore } from "../core/mod.ts";
 import { type Destination, loadDestination, openDestination, type ResolvedDestination } from "../destination/mod.ts";
 import type { KeysRequest, ObserveRequest } from "../plan/mod.ts";
-import { type Consistency, loadSource, openSource, type Source } from "../source/mod.ts";
+import { type Consistency, loadSource, openSource, type ReadReport, type Source } from "../source/mod.ts";
 import type { FromLane, LaneSpec, Numbered, ToLane } from "./lane.ts";
 import { compareKeys, observeSlice } from "./observe.ts";
 import type { SliceProgress, SliceRequest } from "./slice.ts";
@@ -88,7 +88,8 @@ async function work(body: () => Promise<FromLane>): Promise<FromLane> {
 async function run(request: SliceRequest, id: number): Promise<FromLane> {
   const { destination, ...work } = workTools(id);
   invariant(destination !== null, "A lane without a destination was asked to write");
-  return { kind: "done", result: await runInTurn(request, { ...work, destination }) };
+  const onRead = (report: ReadReport) => scope.postMessage({ kind: "read", report, id });
+  return { kind: "done", result: await runInTurn(request, { ...work, destination, onRead }) };
 }
 
 async function observe(request: ObserveRequest, id: number): Promise<FromLane> {

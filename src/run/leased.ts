@@ -8,6 +8,7 @@ import type { Source, SourceConnection } from "../source/mod.ts";
 import type { ExportKey, Holder, Lease, State } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import { keepLease, whileHeld } from "./lease.ts";
+import type { WarmedLanes } from "./lane.ts";
 import type { RunRecorder } from "./recorder.ts";
 import { rehearse } from "./rehearse.ts";
 import { attemptsMax, retryDelayMs } from "./retry.ts";
@@ -63,7 +64,7 @@ interface Dialled {
 }
 
 /** Lets the lanes load their code while their export is planned. What is wrong with either end is for the planning to tell. */
-async function warmLanes(context: RunContext, unit: Unit): Promise<Disposable | null> {
+async function warmLanes(context: RunContext, unit: Unit): Promise<WarmedLanes | null> {
   if (context.warmLanes === undefined) return null;
   try {
     const connection = await context.config.source.resolveConnection();
@@ -92,7 +93,7 @@ async function runWithLease(
   const state = memory ?? context.state;
   recorder.useState(state);
   const key: ExportKey = { exportName: unit.name, source: context.config.source.identity };
-  using _warm = await warmLanes(context, unit);
+  using warm = await warmLanes(context, unit);
   const dial = async (): Promise<Dialled> => {
     const connection = await context.config.source.resolveConnection();
     return { connection, source: await context.openSource(connection, limitsOf(unit)) };
@@ -139,6 +140,7 @@ async function runWithLease(
     if (run === null) return;
     await using _destination = run.destination;
     recorder.begin(run);
+    warm?.keep(connection, run.task.destination, Math.min(run.task.lanes, run.slices.length));
     await runSlices(run, connection);
     await work.finish(run, connection);
   };

@@ -4,7 +4,7 @@ import { type Destination, readOwnManifest, readSoundManifest, toRunTag } from "
 import { MANIFEST_KEY, runManifestKey, SUCCESS_KEY } from "../manifest.ts";
 import { type ExportKey, REPAIR_MODE, type State, type StoredRun } from "../state/mod.ts";
 import { repairedBy } from "./run.ts";
-import { stemOf } from "./slices.ts";
+import { stemOf } from "./request.ts";
 
 /** What a killed process of this run was writing: parts, which bear its name, and control files, which every run writes. */
 export async function sweepRun(destination: Destination, name: string, runId: string): Promise<void> {

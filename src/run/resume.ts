@@ -9,7 +9,7 @@ import { readParts } from "./parts.ts";
 import type { RunRecorder } from "./recorder.ts";
 import type { Intent, Run } from "./run.ts";
 import { toKeyStems } from "./slice.ts";
-import { keyStemOf, stemOf } from "./slices.ts";
+import { keyStemOf, stemOf } from "./request.ts";
 
 /** Takes an interrupted run up again: checks what it left, and marks for reading what cannot be trusted. */
 export async function resume(run: Omit<Run, "slices">, opened: StoredRun): Promise<Run> {

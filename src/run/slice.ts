@@ -51,8 +51,8 @@ export interface SliceTools {
   readonly signal: AbortSignal;
   /** Called after blocks, often; the callee decides what to pass on. */
   onProgress(progress: SliceProgress): void;
-  /** Called when the source has given its last row: it is free, while files may still be on their way. */
-  onRead?(writer: { readonly bytes: number }): void;
+  /** Called when the source has given its last row: it is free, while `bytes` of files may still be on their way. */
+  onRead?(report: ReadReport, bytes: number): void;
 }
 
 /** Bytes that may wait for the destination before the source is made to wait. */
@@ -102,7 +102,7 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
     await drain();
     // What the next slice needs is free: its rows come while these files are made durable.
     encoder.close();
-    tools.onRead?.(writer);
+    tools.onRead?.(report, writer.bytes);
     const parts = await writer.finish();
     checkCounts(report, observations, parts);
     if (request.clean) await removeLeftovers(tools.destination, request, parts);

@@ -1,18 +1,16 @@
 // The lanes at work: each claims the next slices, runs them, commits them. A lane's death is a failed slice, not a failed program.
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
-import { withCredentials } from "../destination/mod.ts";
-import { buildReadShape, readOptions, type ReadShape, type Slice, sliceSelect } from "../plan/mod.ts";
-import { type Predicate, sharesForAMoment, type SourceConnection } from "../source/mod.ts";
-import type { EncoderSpec } from "../core/mod.ts";
-import type { Lane } from "./lane.ts";
-import { worst } from "./level.ts";
+import type { Slice } from "../plan/mod.ts";
+import { sharesForAMoment, type SourceConnection } from "../source/mod.ts";
+import { CLAIM_MS, nextClaim } from "./claim.ts";
+import { LaneHolder } from "./lane_holder.ts";
 import { chooseRanges, learnFrom } from "./narrow.ts";
 import { openPace, type Pace } from "./pace.ts";
-import { nextClaim } from "./claim.ts";
+import { type Template, toRequest, toTemplate } from "./request.ts";
 import { attemptsMax, needsNewLane, retryDelayMs } from "./retry.ts";
-import { type Intent, interrupted, limitsOf, type Run } from "./run.ts";
-import type { SliceRequest, SliceResult } from "./slice.ts";
+import { interrupted, type Run } from "./run.ts";
+import type { SliceResult } from "./slice.ts";
 
 const MIB = 1 << 20;
 const MEMORY_WAIT_MS_MAX = 5_000;
@@ -30,17 +28,22 @@ export async function runSlices(run: Run, connection: SourceConnection): Promise
   const byIndex = isWhole ? null : new Map(run.slices.map((slice) => [slice.index, slice]));
   const sliceOf = (index: number) => byIndex === null ? run.slices[index]! : byIndex.get(index)!;
   const failures: RivetError[] = [];
+  const holding = new Set<Promise<void>>();
   const work = async () => {
     await using lane = new LaneHolder(run, connection);
-    const tools = { run, lane, template, pace, signal };
+    const tools = { run, lane, template, pace, signal, holding };
     for (let slicesMax = 1;;) {
       signal.throwIfAborted();
       await waitForMemory(run, signal);
       const claimed = await run.state.claimSlices(run.runId, slicesMax, run.lease);
-      if (claimed.length === 0) return;
+      if (claimed.length === 0) {
+        if (holding.size === 0) return;
+        await Promise.race(holding);
+        continue;
+      }
       const began = performance.now();
-      await runClaimed(tools, claimed.map(({ index, attempts }) => ({ slice: sliceOf(index), attempt: attempts })));
-      slicesMax = nextClaim(claimed.length, performance.now() - began);
+      const attempts = claimed.map(({ index, attempts }) => ({ slice: sliceOf(index), attempt: attempts }));
+      slicesMax = nextClaim(await runClaimed(tools, attempts), performance.now() - began);
     }
   };
   const lanes = Array.from({ length: run.task.lanes }, () =>
@@ -90,6 +93,8 @@ interface LaneTools {
   readonly template: Template;
   readonly pace: Pace;
   readonly signal: AbortSignal;
+  /** Lanes that hold slices which they may yet give back. */
+  readonly holding: Set<Promise<void>>;
 }
 
 interface Attempt {
@@ -101,67 +106,114 @@ interface FailedAttempt extends Attempt {
   readonly error: RivetError;
 }
 
-/** Claimed slices until each is committed; throws when one of them is final. What failed among others is tried again alone. */
-async function runClaimed(tools: LaneTools, claimed: readonly Attempt[]): Promise<void> {
-  for (const failed of await attemptAll(tools, claimed)) {
-    for (let left: readonly Attempt[] = [failed]; left.length > 0;) left = await attemptAll(tools, left);
+interface DoneAttempt extends Attempt {
+  readonly result: SliceResult;
+}
+
+type Outcome = FailedAttempt | DoneAttempt;
+
+/**
+ * Claimed slices until each is committed or given back; throws when one of them is final. What failed among others is tried again
+ * alone. Returns how many were read.
+ */
+async function runClaimed(tools: LaneTools, claimed: readonly Attempt[]): Promise<number> {
+  const { outcomes, givenBack } = await readAll(tools, claimed);
+  const failed = await settleAll(tools, outcomes);
+  await givenBack;
+  for (const one of failed) {
+    for (let left: readonly Attempt[] = [one]; left.length > 0;) {
+      left = await settleAll(tools, (await readAll(tools, left)).outcomes);
+    }
+  }
+  return outcomes.length;
+}
+
+/**
+ * Reads one after the other while earlier ones are being stored. What is slow, or fails, is the last: the rest is given back, unread
+ * and with its attempts, to whichever lane is free.
+ */
+async function readAll(
+  tools: LaneTools,
+  attempts: readonly Attempt[],
+): Promise<{ outcomes: Outcome[]; givenBack: Promise<void> }> {
+  const { state, runId, lease } = tools.run;
+  const waiting = [...attempts];
+  const outcomes: Promise<Outcome>[] = [];
+  let givenBack = Promise.resolve();
+  const held = Promise.withResolvers<void>();
+  if (attempts.length > 1) tools.holding.add(held.promise);
+  const letGo = () => {
+    tools.holding.delete(held.promise);
+    held.resolve();
+  };
+  const giveBack = () => {
+    const indexes = waiting.splice(0).map(({ slice }) => slice.index);
+    if (indexes.length === 0) return;
+    givenBack = state.returnSlices(runId, indexes, lease);
+    givenBack.then(letGo, letGo);
+  };
+  const late = setTimeout(giveBack, CLAIM_MS);
+  try {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (outcomes.length > 0 && tools.signal.aborted) break;
+      const read = Promise.withResolvers<void>();
+      const outcome = attemptOnce(tools, next, read.resolve);
+      outcomes.push(outcome);
+      await Promise.race([read.promise, outcome.then((ended) => "error" in ended ? giveBack() : undefined)]);
+    }
+  } finally {
+    clearTimeout(late);
+    givenBack.then(letGo, letGo);
+  }
+  return { outcomes: await Promise.all(outcomes), givenBack };
+}
+
+/** Never rejects. `onRead` is called when the lane is free for the next one, or before it returns. */
+async function attemptOnce(
+  { run, lane, template, pace, signal }: LaneTools,
+  attempt: Attempt,
+  onRead: () => void,
+): Promise<Outcome> {
+  const { slice } = attempt;
+  run.recorder.sliceStarted(slice, attempt.attempt);
+  try {
+    const open = await lane.open();
+    const ranges = await chooseRanges(run, slice, pace, open);
+    const result = await open.run(toRequest(run, slice, ranges, template, attempt.attempt), signal, {
+      onProgress: (progress) => run.recorder.progress(slice, progress),
+      onRead(report) {
+        learnFrom(run, pace, report);
+        onRead();
+      },
+    });
+    return { ...attempt, result };
+  } catch (thrown) {
+    return { ...attempt, error: asFailure(run, thrown) };
   }
 }
 
-/** One attempt at each; what is done is committed together. Returns those to try again, after the wait that they need. */
-async function attemptAll(tools: LaneTools, attempts: readonly Attempt[]): Promise<Attempt[]> {
-  const { recorder } = tools.run;
-  for (const { slice, attempt } of attempts) recorder.sliceStarted(slice, attempt);
-  const failed: FailedAttempt[] = [];
-  const fail = (attempt: Attempt, thrown: unknown) => {
-    const error = withWhere(toRivetError(thrown), `export '${tools.run.task.name}'`);
-    failed.push({ ...attempt, error });
-  };
-  const done: { readonly attempt: Attempt; readonly result: SliceResult }[] = [];
+function asFailure({ task }: Run, thrown: unknown): RivetError {
+  return withWhere(toRivetError(thrown), `export '${task.name}'`);
+}
+
+/** What is done is committed together. Returns those to try again, after the wait that they need. */
+async function settleAll(tools: LaneTools, outcomes: readonly Outcome[]): Promise<Attempt[]> {
+  const { run } = tools;
+  const failed = outcomes.filter((outcome) => "error" in outcome);
+  const done = outcomes.filter((outcome) => "result" in outcome);
   try {
-    (await readAll(tools, attempts)).forEach((outcome, i) => {
-      if (outcome.status === "rejected") fail(attempts[i]!, outcome.reason);
-      else done.push({ attempt: attempts[i]!, result: outcome.value });
-    });
+    if (done.length > 0) await commitAll(run, done);
+    for (const { slice, result } of done) run.recorder.sliceCompleted(slice, result);
   } catch (thrown) {
-    for (const attempt of attempts) fail(attempt, thrown);
-  }
-  try {
-    if (done.length > 0) await commitAll(tools.run, done);
-  } catch (thrown) {
-    for (const { attempt } of done.splice(0)) fail(attempt, thrown);
-  }
-  for (const { attempt, result } of done) {
-    recorder.sliceCompleted(attempt.slice, result);
-    learnFrom(tools.run, tools.pace, result.report);
+    for (const { slice, attempt } of done) failed.push({ slice, attempt, error: asFailure(run, thrown) });
   }
   return failed.length === 0 ? [] : await settle(tools, failed);
 }
 
-async function readAll(
-  { run, lane, template, pace, signal }: LaneTools,
-  attempts: readonly Attempt[],
-): Promise<PromiseSettledResult<SliceResult>[]> {
-  const open = await lane.open();
-  const requests: SliceRequest[] = [];
-  for (const { slice, attempt } of attempts) {
-    const ranges = await chooseRanges(run, slice, pace, open);
-    requests.push(toRequest(run, slice, ranges, template, attempt));
-  }
-  return await Promise.allSettled(
-    requests.map((request, i) =>
-      open.run(request, signal, (progress) => run.recorder.progress(attempts[i]!.slice, progress))
-    ),
-  );
-}
-
-async function commitAll(
-  run: Run,
-  done: readonly { readonly attempt: Attempt; readonly result: SliceResult }[],
-): Promise<void> {
+async function commitAll(run: Run, done: readonly DoneAttempt[]): Promise<void> {
   const { state, task } = run;
   const createdAt = new Date(run.context.runtime.now()).toISOString();
-  const commits = done.map(({ attempt: { slice: { index }, attempt }, result: { parts, observations } }) => ({
+  const commits = done.map(({ slice: { index }, attempt, result: { parts, observations } }) => ({
     index,
     attempt,
     parts: parts.map(({ key, observations, digests }) => ({
@@ -182,10 +234,8 @@ async function commitAll(
 async function settle({ run, lane, signal }: LaneTools, failed: readonly FailedAttempt[]): Promise<Attempt[]> {
   const { task, recorder, state, runId, lease } = run;
   const { tuning, chunked } = task.export;
-  if (signal.aborted) {
-    for (const { slice } of failed) await state.failSlice(runId, slice.index, "stopped", false, lease).catch(() => {});
-    throw run.signal.aborted ? stopReason(run) : failed[0]!.error;
-  }
+  // The end of the run gives back what it stopped.
+  if (signal.aborted) throw run.signal.aborted ? stopReason(run) : failed[0]!.error;
   const max = attemptsMax(tuning, chunked?.maxAttempts ?? null);
   // What a reader of standard output got cannot be taken back: a second try would give it the rows twice.
   const { retrySafe } = run.destination.capabilities;
@@ -215,140 +265,4 @@ async function recordConsistency({ picture, state, runId, lease }: Run): Promise
   if (picture.recorded === level) return;
   await state.setConsistency(runId, level, lease);
   picture.recorded = level;
-}
-
-/** One lane's connection, made when first needed and again after it was lost. */
-class LaneHolder implements AsyncDisposable {
-  #lane: Lane | null = null;
-  #opened = false;
-
-  constructor(private readonly run: Run, private readonly connection: SourceConnection) {}
-
-  async open(): Promise<Lane> {
-    const { context, task, picture } = this.run;
-    const refreshDestination = () => withCredentials(task.destination, (name) => context.runtime.env(name));
-    if (this.#lane !== null) return this.#lane;
-    // A connection that was lost took its own picture with it.
-    if (this.#opened && picture.token === null && this.run.slices.length > 1) {
-      picture.consistency = worst(picture.consistency, "slice");
-    }
-    this.#opened = true;
-    this.#lane = await context.openLane({
-      source: this.connection,
-      limits: limitsOf({ entry: task.export }),
-      destination: await refreshDestination(),
-      snapshot: picture.token,
-    }, { refreshDestination }).catch((error) => {
-      throw picture.token === null ? error : describeJoin(toRivetError(error));
-    });
-    // Too late to join: this lane sees a moment of its own.
-    const level = picture.token !== null && !this.#lane.joined ? "slice" : "snapshot";
-    picture.consistency = worst(picture.consistency, this.#lane.consistency, level);
-    return this.#lane;
-  }
-
-  async drop(): Promise<void> {
-    const lane = this.#lane;
-    this.#lane = null;
-    await lane?.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.drop();
-  }
-}
-
-/** The server refuses to join a picture whose holder is gone: that is an outage, not a mistake in a statement. */
-function describeJoin(error: RivetError): RivetError {
-  if (error.code !== "RIVET_SOURCE_QUERY_FAILED") return error;
-  return new RivetError("RIVET_SOURCE_CONNECTION_LOST", "The shared picture is gone with the connection that held it", {
-    ...(error.where === null ? {} : { where: error.where }),
-    retry: "reconnect",
-    cause: error,
-  });
-}
-
-/** What all slices of a run share. */
-interface Template {
-  readonly shape: ReadShape;
-  readonly encoder: Omit<EncoderSpec, "framing" | "columns">;
-  readonly stem: string;
-}
-
-async function toTemplate(run: Run): Promise<Template> {
-  const { task, state, runId, context } = run;
-  const stored = await state.run(runId);
-  const intent = JSON.parse(stored?.planJson ?? "{}") as Partial<Intent>;
-  const shape = buildReadShape(task, context.config.source.zeroDates);
-  return {
-    shape,
-    encoder: {
-      ...task.encoder,
-      ...(task.encoder.rowHash === undefined || task.encoder.rowHash.length > 0
-        ? {}
-        : { rowHash: task.columns.map((c) => c.name) }),
-      ...(task.export.meta.exportedAt ? { exportedAtUs: intent.exportedAtUs ?? context.runtime.now() * 1000 } : {}),
-      ...(shape.edge === null ? {} : { edge: shape.edge }),
-    },
-    stem: stemOf(task.name, runId),
-  };
-}
-
-/** `<export>_<YYYYMMDD>_<HHMMSS>_<mmm>_<pid>`, from the run id, so that a slice that runs again overwrites itself. */
-export function stemOf(name: string, runId: string): string {
-  const tag = runId.slice(name.length + 1);
-  const match = /^(\d{8})T(\d{6})\.(\d{3})_(\d+)$/.exec(tag);
-  const plain = match === null ? tag : match.slice(1).join("_");
-  return `${name}_${plain}`.replace(/[^\p{L}\p{N}._-]/gu, "-");
-}
-
-function toRequest(
-  run: Run,
-  slice: Slice,
-  ranges: readonly (Predicate | null)[],
-  template: Template,
-  attempt: number,
-): SliceRequest {
-  const { task } = run;
-  const { format } = task.export;
-  const keyStem = keyStemOf(template.stem, slice);
-  return {
-    index: slice.index,
-    statements: ranges.map((bounds) => sliceSelect(task, template.shape, { bounds })),
-    columns: template.shape.columns,
-    encoder: template.encoder,
-    keyStem,
-    takeover: run.takeovers,
-    extension: extensionOf(format.kind, format.codec),
-    contentType: contentTypeOf(format.kind, format.codec),
-    // A stream without rows still tells its reader the columns.
-    emptyFile: task.export.destination.kind === "stdout",
-    clean: attempt > 1 || (run.resumed && (run.leftovers?.has(keyStem) ?? true)),
-    read: readOptions(task),
-  };
-}
-
-/** The key of a slice's first file without its extension, and without what tells takeovers apart. */
-export function keyStemOf(stem: string, slice: Slice): string {
-  return slice.id === "w" ? stem : `${stem}_${sliceName(slice)}`;
-}
-
-/** Ranges keep the name people know them by. */
-function sliceName(slice: Slice): string {
-  return slice.id.startsWith("c")
-    ? `chunk${slice.index}`
-    : slice.id.startsWith("k")
-    ? `keyset${slice.index}`
-    : slice.id;
-}
-
-export function extensionOf(kind: "parquet" | "csv", codec: string): string {
-  if (kind === "parquet") return ".parquet";
-  return codec === "gzip" ? ".csv.gz" : codec === "zstd" ? ".csv.zst" : ".csv";
-}
-
-/** What the stored bytes are; a store must not take a compressed file for one that it should unpack on the way out. */
-function contentTypeOf(kind: "parquet" | "csv", codec: string): string {
-  if (kind === "parquet") return "application/vnd.apache.parquet";
-  return codec === "gzip" ? "application/gzip" : codec === "zstd" ? "application/zstd" : "text/csv; charset=utf-8";
 }

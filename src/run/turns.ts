@@ -1,5 +1,6 @@
 // Slices of one lane: read one after the other, stored beside each other. A small file takes longer to become durable than to be read.
 
+import type { ReadReport } from "../source/mod.ts";
 import { runSlice, type SliceRequest, type SliceResult, type SliceTools } from "./slice.ts";
 
 /** Slices whose files may be on their way while the next one is read. */
@@ -26,9 +27,10 @@ export function openTurns(): RunInTurn {
     const stored = Promise.withResolvers<void>();
     try {
       tools.signal.throwIfAborted();
-      const onRead = ({ bytes }: { readonly bytes: number }) => {
+      const onRead = (report: ReadReport, bytes: number) => {
         storing.set(stored.promise, bytes);
         read.resolve();
+        tools.onRead?.(report, bytes);
       };
       return await runSlice(request, { ...tools, onRead });
     } finally {

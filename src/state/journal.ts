@@ -1,4 +1,4 @@
-// The journal: events written as they happen (run_event), and one JSON text of them when a run ends (run_journal).
+// The journal: events written soon after they happen (run_event), and one JSON text of them when a run ends (run_journal).
 
 import { count, type Db, first, type Row, type Sql, text, textOrNull } from "./db.ts";
 import type { JournalEntry, StoredEntry } from "./state.ts";

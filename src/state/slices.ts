@@ -133,6 +133,25 @@ export async function failSlice(
   });
 }
 
+export async function returnSlices(
+  db: Db,
+  now: string,
+  runId: string,
+  indexes: readonly number[],
+  lease: Lease,
+): Promise<void> {
+  await db.transaction(async (sql) => {
+    await assertRunning(sql, runId, lease);
+    for (const piece of pieces(indexes)) {
+      await sql.run(
+        `UPDATE chunk_task SET status = 'pending', attempts = attempts - 1, updated_at = ?
+          WHERE run_id = ? AND status = 'running' AND chunk_index IN (${marks(piece)})`,
+        [now, runId, ...piece],
+      );
+    }
+  }, { durable: false });
+}
+
 export async function resetSlices(
   db: Db,
   now: string,

@@ -248,6 +248,8 @@ export interface State extends AsyncDisposable {
     format: { format: string; compression: string },
     lease: Lease,
   ): Promise<void>;
+  /** Claimed slices that nobody began to read, back to pending; the claim is not counted as an attempt. */
+  returnSlices(runId: string, indexes: readonly number[], lease: Lease): Promise<void>;
   /** `final` means no further attempt. */
   failSlice(runId: string, index: number, error: string, final: boolean, lease: Lease): Promise<void>;
   /** Back to pending, its parts forgotten. */

@@ -49,6 +49,7 @@ export function makeState(db: Db, nowMs: () => number): State {
     committed: (runId) => readCommitted(db, runId),
     claimSlices: (runId, slicesMax, lease) => slices.claimSlices(db, now(), runId, slicesMax, lease),
     commitSlices: (runId, commits, format, lease) => commitSlices(db, now(), runId, commits, format, lease),
+    returnSlices: (runId, indexes, lease) => slices.returnSlices(db, now(), runId, indexes, lease),
     failSlice: (runId, index, error, final, lease) => slices.failSlice(db, now(), runId, index, error, final, lease),
     resetSlices: (runId, indexes, lease) => slices.resetSlices(db, now(), runId, indexes, lease),
     addSlices: (runId, added, lease) => slices.addSlices(db, now(), runId, added, lease),

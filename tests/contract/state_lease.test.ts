@@ -113,6 +113,7 @@ each("no write of a run passes after its lease was taken over, and nothing of it
     resumeRun: () => state.resumeRun("r1", lease),
     claimSlices: () => state.claimSlices("r1", 1, lease),
     commitSlices: () => state.commitSlices("r1", [sliceCommit("r1", 0)], FORMAT, lease),
+    returnSlices: () => state.returnSlices("r1", [0], lease),
     failSlice: () => state.failSlice("r1", 0, "x", true, lease),
     resetSlices: () => state.resetSlices("r1", [0], lease),
     addSlices: () => state.addSlices("r1", slicesOf(1, 3), lease),

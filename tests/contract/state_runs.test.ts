@@ -120,6 +120,13 @@ each("many slices are claimed at once in order, and each only once", async (plac
   );
   assert.deepEqual(await indexes(64), ["1/2"]);
   assert.deepEqual(await indexes(64), []);
+  await state.commitSlices("r1", [sliceCommit("r1", 5)], FORMAT, lease);
+  await state.returnSlices("r1", [1, 4, 5, 6], lease);
+  assert.deepEqual(
+    await indexes(64),
+    ["1/2", "4/1", "6/1"],
+    "as if they had not been claimed; what is done stays done",
+  );
 });
 
 each("many slices are committed at once, or none of them", async (place) => {
@@ -377,6 +384,8 @@ each("every write leaves all or nothing, whichever of its statements fails", asy
     ["record", () => state.record("r1", "orders", noted({ ChunkStarted: { chunk_index: 0 } }))],
     ["claimSlices", (l) => state.claimSlices("r1", 1, l)],
     ["failSlice", (l) => state.failSlice("r1", 0, "x", false, l)],
+    ["claimSlices to return", (l) => state.claimSlices("r1", 2, l)],
+    ["returnSlices", (l) => state.returnSlices("r1", [1, 2], l)],
     ["endRun resumable", (l) => state.endRun("r1", "failed", true, taskCommit("r1").metric, l)],
     ["resumeRun", (l) => state.resumeRun("r1", l)],
     ["claimSlices again", (l) => state.claimSlices("r1", 1, l)],

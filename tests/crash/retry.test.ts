@@ -113,7 +113,7 @@ Deno.test("a mistake is not tried again, and neither is an error that nobody kno
 });
 
 Deno.test("attempts are counted for each chunk, and end", async () => {
-  // Three chunks lose their connection twice each: every one of them stays below its own four attempts.
+  // Two of three reads lose their connection: every chunk stays below its own four attempts.
   let reads = 0;
   class Pairs extends Outages {
     override point(name: string): void {
@@ -128,7 +128,7 @@ Deno.test("attempts are counted for each chunk, and end", async () => {
 });
 
 Deno.test("of chunks that are read together, those that fail are tried again and the others are kept", async () => {
-  // Every read but each third, of 31 chunks of one row: whatever is claimed together holds some of both.
+  // Each third read fails, of 30 chunks of one row: what is claimed together ends there, and what is behind it was no attempt.
   let reads = 0;
   class Thirds extends Outages {
     override point(name: string): void {
@@ -174,6 +174,52 @@ exports:
   assert.ok(done.length < 30, `${done.length} chunks were read again`);
   assert.equal((await readThroughManifest(join(folder.path, "out"))).length, 60);
   assert.deepEqual(await findUntracked(join(folder.path, "out")), []);
+});
+
+Deno.test("what was claimed behind a slow chunk is begun when that chunk is committed", async () => {
+  await using folder = await temporaryFolder(inMemory());
+  {
+    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)");
+    for (let id = 1; id <= 60; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
+  }
+  const configPath = join(folder.path, "rivet.yaml");
+  await Deno.writeTextFile(
+    configPath,
+    `source: {type: sqlite, path: shop.db}
+exports:
+  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1, format: csv, compression: none, destination: {type: local, path: out}}
+`,
+  );
+  const told: string[] = [];
+  const slow: number[] = [];
+  const [summary] = (await runEngine({
+    configPath,
+    onEvent: (event) => {
+      if (event.kind === "slice_started" || event.kind === "slice_completed") told.push(`${event.kind} ${event.index}`);
+    },
+    wrapLane: (lane) => ({
+      ...lane,
+      async run(request, signal, watcher) {
+        // Longer than a lane keeps what it claimed.
+        if (request.index >= 50) {
+          slow.push(request.index);
+          await new Promise((resolve) => setTimeout(resolve, 300));
+        }
+        return await lane.run(request, signal, watcher);
+      },
+    }),
+  })).per_export;
+  assert.deepEqual([summary!.status, summary!.rows, summary!.retries], ["success", 60, 0]);
+  assert.equal((await readThroughManifest(join(folder.path, "out"))).length, 60);
+  assert.equal(slow.length, 10);
+  for (const [i, index] of slow.slice(1).entries()) {
+    const before = told.indexOf(`slice_completed ${slow[i]}`);
+    assert.ok(
+      before < told.indexOf(`slice_started ${index}`),
+      `chunk ${index} was begun before ${slow[i]} was committed`,
+    );
+  }
 });
 
 Deno.test("a first connection that is refused is reported at once; one that breaks while planning is made anew", async () => {

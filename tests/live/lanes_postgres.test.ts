@@ -6,7 +6,7 @@ import { runCli } from "../support/cli.ts";
 import { runEngine } from "../support/engine.ts";
 import { join } from "../support/files.ts";
 import { envOf, withLiveExport, writeConfig } from "../support/live_postgres.ts";
-import { openPostgresServer } from "../support/postgres.ts";
+import { openPostgresServer, withClient } from "../support/postgres.ts";
 import { readManifestFile, readThroughManifest } from "../support/reader.ts";
 
 const server = await openPostgresServer(18);
@@ -74,8 +74,8 @@ Deno.test(
         env: envOf(db),
         wrapLane: (lane) => ({
           ...lane,
-          run: async (request, signal, onProgress) => {
-            const outcome = await lane.run(request, signal, onProgress);
+          run: async (request, signal, watcher) => {
+            const outcome = await lane.run(request, signal, watcher);
             // Once a chunk: more than its attempts allow would end the run.
             if (request.index % 3 !== 0 || died.has(request.index)) return outcome;
             died.add(request.index);
@@ -92,6 +92,96 @@ Deno.test(
       );
       assert.deepEqual(ids, Array.from({ length: 400 }, (_, i) => i + 1));
       assert.equal((await readManifestFile(join(folder, "out")))?.part_count, 8);
+    });
+  },
+);
+
+/** Raises an error that passes, for one row, as long as somebody holds a lock; only where rows are read, not where they are planned. */
+const REFUSAL = `CREATE FUNCTION judge(id int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN
+    IF id = 305 AND NOT pg_try_advisory_xact_lock_shared(99) THEN
+      RAISE EXCEPTION 'try later' USING ERRCODE = 'lock_not_available';
+    END IF;
+    RETURN id;
+  END $$;
+  CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 400) g; ANALYZE t`;
+
+const JUDGED = (parallel: number) =>
+  `  - name: t
+    query: "SELECT id, judge(id) AS judged FROM t"
+    mode: chunked
+    chunk_column: id
+    chunk_size: 2
+    parallel: ${parallel}
+    format: csv
+    compression: none
+    destination: {type: local, path: out}
+`;
+
+Deno.test(
+  { name: "a refusal that passes costs the chunk that it struck an attempt, and those claimed with it none", ignore },
+  async () => {
+    await withLiveExport(server!, async (db, folder) => {
+      await db.run(REFUSAL);
+      const tuning = "{profile: fast, max_retries: 2}";
+      const configPath = await writeConfig(folder, db, JUDGED(1), { tuning });
+      await withClient(db.connection, async (client) => {
+        await client.query("SELECT pg_advisory_lock(99)");
+        const attempts: string[] = [];
+        const failed: string[] = [];
+        const result = await runEngine({
+          configPath,
+          env: envOf(db),
+          onEvent(event) {
+            if (event.kind === "slice_started" && event.attempt > 1) attempts.push(`${event.index}/${event.attempt}`);
+            if (event.kind === "slice_failed") failed.push(`${event.index}: ${event.error}`);
+            // Sent before the lane that reads the chunk again is opened.
+            if (event.kind === "slice_failed") client.query("SELECT pg_advisory_unlock(99)").catch(() => {});
+          },
+        });
+        const summary = result.per_export[0]!;
+        assert.equal(summary.status, "success", JSON.stringify(summary.error));
+        // The chunks begin at whatever end the bounds gave them: the one of row 305 is found by its message.
+        assert.ok(failed.length >= 1 && failed.every((text) => text.includes("try later")), failed.join("; "));
+        assert.equal(new Set(failed.map((text) => text.split(":")[0])).size, 1, failed.join("; "));
+        assert.equal(attempts.length, failed.length, attempts.join());
+        assert.equal(summary.retries, failed.length);
+      });
+      const ids = (await readThroughManifest(join(folder, "out"))).map((row) => Number(row["judged"]));
+      assert.deepEqual(ids.sort((a, b) => a - b), Array.from({ length: 400 }, (_, i) => i + 1));
+    });
+  },
+);
+
+Deno.test(
+  { name: "no lane stands idle while another holds chunks that it has not begun to read", ignore },
+  async () => {
+    await withLiveExport(server!, async (db, folder) => {
+      await db.run(REFUSAL);
+      const configPath = await writeConfig(folder, db, JUDGED(2));
+      const lanes: number[][] = [];
+      const result = await runEngine({
+        configPath,
+        env: envOf(db),
+        wrapLane(lane) {
+          const slow: number[] = [];
+          lanes.push(slow);
+          return {
+            ...lane,
+            async run(request, signal, watcher) {
+              // Longer than a lane keeps what it claimed.
+              if (request.index >= 190) {
+                slow.push(request.index);
+                await new Promise((resolve) => setTimeout(resolve, 300));
+              }
+              return await lane.run(request, signal, watcher);
+            },
+          };
+        },
+      });
+      assert.equal(result.per_export[0]!.status, "success", JSON.stringify(result.per_export[0]!.error));
+      assert.equal(lanes.length, 2);
+      assert.ok(lanes.every((slow) => slow.length >= 2), JSON.stringify(lanes));
+      assert.equal((await readThroughManifest(join(folder, "out"))).length, 400);
     });
   },
 );
@@ -172,8 +262,8 @@ Deno.test(
           env: envOf(db),
           wrapLane: (lane) => ({
             ...lane,
-            run: async (request, signal, onProgress) => {
-              const result = await lane.run(request, signal, onProgress);
+            run: async (request, signal, watcher) => {
+              const result = await lane.run(request, signal, watcher);
               await lateDuplicate();
               return result;
             },

@@ -250,8 +250,8 @@ live(
       env: envOf(db),
       wrapLane: (lane) => ({
         ...lane,
-        run: async (request, signal, onProgress) => {
-          const outcome = await lane.run(request, signal, onProgress);
+        run: async (request, signal, watcher) => {
+          const outcome = await lane.run(request, signal, watcher);
           if (failures >= 2 || outcome.parts.length < 2) return outcome;
           failures++;
           throw new RivetError("RIVET_SOURCE_CONNECTION_LOST", "The connection broke after all files", {

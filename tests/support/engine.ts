@@ -108,7 +108,7 @@ export async function withEngine<T>(given: EngineOptions, body: (context: RunCon
   const openFaultyDestination: RunContext["openDestination"] = async (resolved) =>
     destination(await openDestination(resolved));
   await using plain = await openState({ url: given.stateUrl, directory: config.directory });
-  const state: State = withFaults(plain, "state", faults, ["record", "renewLease", "releaseLease"]);
+  const state: State = withFaults(plain, "state", faults, ["record", "returnSlices", "renewLease", "releaseLease"]);
   const applied = given.applied?.(config);
   const context: RunContext = {
     config,
@@ -163,8 +163,8 @@ async function openLocalLane(
       joined,
       consistency: source.consistency ?? "snapshot",
       rows: (sql) => source.rows(sql),
-      run: (request, signal, onProgress) =>
-        runInTurn(request, { source, destination: destination!, core, signal, onProgress }),
+      run: (request, signal, watcher) =>
+        runInTurn(request, { source, destination: destination!, core, signal, ...watcher }),
       observe: (request, signal, onProgress) => observeSlice(request, { source, core, signal, onProgress }),
       compareKeys: (request, signal) =>
         compareKeys(request, { source, destination: destination!, core, signal, onProgress: () => {} }),
