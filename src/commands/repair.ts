@@ -14,6 +14,7 @@ import {
   openLateConfigState,
   openProgress,
   PARAM_OPTION,
+  placeOf,
   progressOption,
   readConfigFile,
   selectExports,
@@ -49,7 +50,7 @@ export const addRepair: AddCommand = (program, context) => {
     .option(...PARAM_OPTION)
     .option(
       "--report <file>",
-      "what `rivet reconcile -o` or `rivet validate --json` wrote; without it, source and files are compared now",
+      "what `rivet reconcile -o` or `rivet validate -o` wrote; without it, source and files are compared now",
     )
     .option("--execute", "read the chunks again; without it nothing is changed")
     .addOption(
@@ -71,10 +72,13 @@ async function repair(context: CommandContext, flags: Flags): Promise<void> {
   const config = await readConfigFile(context, flags.config, flags.param);
   if (flags.output !== undefined) await (await import("./file.ts")).checkOutputFile(flags.output);
   const entry = selectExports(config, flags.export)[0]!;
-  const verify = await import("../verify/mod.ts");
-  const report = flags.report === undefined
-    ? null
-    : verify.parseGivenReport(await readReport(flags.report), flags.report, entry.name);
+  const [verify, { commandLine }] = await Promise.all([import("../verify/mod.ts"), import("../config/mod.ts")]);
+  const report = flags.report === undefined ? null : verify.parseGivenReport(
+    await readReport(flags.report),
+    flags.report,
+    entry.name,
+    commandLine("reconcile", placeOf(flags), { exportName: entry.name, flags: "-o reconcile.json" }),
+  );
   await using late = await openLateConfigState(context, config.directory);
   const { engine, plan } = await withProgress(context, flags.progress, async (events) => {
     const engine = await buildReconcileContext(context, config, late, events);

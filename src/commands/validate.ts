@@ -32,6 +32,7 @@ Examples:
   rivet validate -c rivet.yaml                          every export, every part, every value
   rivet validate -c rivet.yaml -e orders --depth sample content by the store's checksums, without a download
   rivet validate -c rivet.yaml --date 2026-04-18        what {date} was on that day
+  rivet validate -c rivet.yaml -o validate.json         the report that \`rivet repair --report\` takes
   rivet validate -c rivet.yaml --json | jq '.exports[].verification.failures'
 Exit 3: the data is not what was written. Exit 1: it could not be checked. Exit 0: it is, or nothing is known of it.`;
 
@@ -48,12 +49,12 @@ export const addValidate: AddCommand = (program, context) => {
     .option("--date <YYYY-MM-DD>", "the day that {date} stands for; today in UTC unless given", parseDay)
     .option("--run-id <id>", "only this run; also what {run_id} stands for")
     .option("--prefix <prefix>", "another folder or prefix than the config's; a manifest must be there", parsePrefix)
-    .option("-o, --output <file>", "write the report there instead of to stdout")
+    .option("-o, --output <file>", "write the report as JSON, for `rivet repair --report`")
     .addOption(
-      new Option("--format <format>", "the form of the report").choices(["pretty", "json"] as const)
-        .default("pretty" as const),
+      new Option("--format <format>", "the form on stdout; `json` with -o prints nothing")
+        .choices(["pretty", "json"] as const).default("pretty" as const),
     )
-    .option("--json", "the same as --format json")
+    .option("--json", "print the report as JSON on stdout")
     .addHelpText("after", EXAMPLES)
     .action((flags) => validate(context, flags));
 };
@@ -109,10 +110,11 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
       prefix: flags.prefix ?? null,
     },
   );
-  const asJson = flags.json === true || flags.format === "json";
-  const text = asJson ? toJson(verify.toValidateJson(report)) : verify.formatValidateReport(report);
-  if (flags.output === undefined) context.terminal.out(text);
-  else await (await import("./file.ts")).writeOutputFile(flags.output, text);
+  const json = toJson(verify.toValidateJson(report));
+  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
+  if (asJson) context.terminal.out(json);
+  else if (flags.format === "pretty") context.terminal.out(verify.formatValidateReport(report));
+  if (flags.output !== undefined) await (await import("./file.ts")).writeOutputFile(flags.output, json);
   const failure = verify.validateFailure(report, placeOf(flags));
   if (failure !== null) throw failure;
 }

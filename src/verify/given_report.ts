@@ -16,15 +16,22 @@ export type GivenReport =
   | { readonly kind: "reconcile"; readonly report: ReconcileReport }
   | { readonly kind: "validate"; readonly failures: readonly StoredFailure[] };
 
-/** Reads a report file; `where` is its path. Of a report of `validate`, only what is about this export counts. */
-export function parseGivenReport(text: string, where: string, exportName: string): GivenReport {
+/**
+ * Reads a report file; `where` is its path, `maker` the command line that makes a report of this export. Of a report of `validate`, only
+ * what is about this export counts.
+ */
+export function parseGivenReport(text: string, where: string, exportName: string, maker: string): GivenReport {
+  const cure = `Make one with \`${maker}\``;
   const validate = parseValidate(text);
-  if (validate === null) return { kind: "reconcile", report: parseReconcileReport(text, where) };
+  if (validate === null) return { kind: "reconcile", report: parseReconcileReport(text, where, cure) };
   const own = validate.exports.filter(({ export_name: name }) =>
     name === exportName || name.startsWith(`${exportName}__`)
   );
   if (own.length === 0) {
-    throw new RivetError("RIVET_CLI_REPORT_INVALID", `The report says nothing of export '${exportName}'`, { where });
+    throw new RivetError("RIVET_CLI_REPORT_INVALID", `The report says nothing of export '${exportName}'`, {
+      where,
+      cure,
+    });
   }
   return {
     kind: "validate",

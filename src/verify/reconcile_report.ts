@@ -158,19 +158,19 @@ function statusText({ summary, verified }: ReconcileReport): string {
 }
 
 /** Reads a report that `reconcile` wrote; `where` is its path. */
-export function parseReconcileReport(text: string, where: string): ReconcileReport {
+export function parseReconcileReport(text: string, where: string, cure: string): ReconcileReport {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new RivetError("RIVET_CLI_REPORT_INVALID", "The report is not JSON", { where, cause });
+    throw new RivetError("RIVET_CLI_REPORT_INVALID", "The report is not JSON", { where, cure, cause });
   }
   const report = value as Partial<ReconcileReport> | null;
   const isReport = typeof report === "object" && report !== null && typeof report.export_name === "string" &&
     typeof report.run_id === "string" && Array.isArray(report.partitions);
   if (isReport) return report as ReconcileReport;
-  throw new RivetError("RIVET_CLI_REPORT_INVALID", "The file is no report of `rivet reconcile`", {
+  throw new RivetError("RIVET_CLI_REPORT_INVALID", "The file is no report of `rivet reconcile` or `rivet validate`", {
     where,
-    cure: "Make one with `rivet reconcile -c CONFIG -e EXPORT -o FILE`",
+    cure,
   });
 }

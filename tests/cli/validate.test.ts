@@ -358,6 +358,12 @@ Deno.test("a report goes to a file, standard output as a destination is passed o
     assert.deepEqual([code, stdout], [0, ""]);
     const report = REPORT.parse(JSON.parse(await Deno.readTextFile(output)));
     assert.deepEqual(report.warnings.map((w) => w.export_name), ["s"]);
+    const both = await scene.validate("-o", output);
+    assert.deepEqual(REPORT.parse(JSON.parse(await Deno.readTextFile(output))), report);
+    assert.throws(() => JSON.parse(both.stdout), SyntaxError, "text on standard output");
+    assert.ok(both.stdout.length > 0);
+    const twice = await scene.validate("--json", "-o", output);
+    assert.deepEqual(JSON.parse(twice.stdout), report);
     assert.match((await scene.validate("-e", "x")).stderr, /RIVET_CLI_EXPORT_UNKNOWN/);
     const help = await scene.validate("--help");
     assert.equal(help.code, 0);

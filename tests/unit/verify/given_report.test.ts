@@ -11,9 +11,9 @@ const VALIDATE = {
 };
 
 Deno.test("a report of reconcile and one of validate are told apart by what they hold", () => {
-  const reconcile = parseGivenReport(JSON.stringify(RECONCILE), "f.json", "t");
+  const reconcile = parseGivenReport(JSON.stringify(RECONCILE), "f.json", "t", "make it");
   assert.equal(reconcile.kind, "reconcile");
-  const validate = parseGivenReport(JSON.stringify(VALIDATE), "f.json", "t");
+  const validate = parseGivenReport(JSON.stringify(VALIDATE), "f.json", "t", "make it");
   assert.ok(validate.kind === "validate");
   assert.deepEqual(validate.failures, [{ unitName: "t__2026", runIds: ["r"], failure }]);
 });
@@ -29,6 +29,10 @@ for (
   })
 ) {
   Deno.test(`${name} is refused as a report`, () => {
-    assert.throws(() => parseGivenReport(text, "f.json", "t"), { code: "RIVET_CLI_REPORT_INVALID", where: "f.json" });
+    assert.throws(() => parseGivenReport(text, "f.json", "t", "make it"), {
+      code: "RIVET_CLI_REPORT_INVALID",
+      where: "f.json",
+      cure: "Make one with `make it`",
+    });
   });
 }
