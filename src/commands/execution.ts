@@ -145,7 +145,7 @@ async function writeSummaries(
   flags: ExecutionFlags,
 ): Promise<void> {
   if (aggregate.per_export.length > 1 && await late.exists()) {
-    const { per_export, ...totals } = aggregate;
+    const { per_export, resume_command: _command, ...totals } = aggregate;
     await late.state.recordAggregate({ ...totals, details_json: JSON.stringify(per_export) });
   }
   const text = toJson({ ...aggregate, ...annotation });

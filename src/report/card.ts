@@ -19,7 +19,7 @@ function cardRows(s: RunSummary): [string, string][] {
   const isStream = s.destination_kind === "stdout";
   const rows: [string, string | null][] = [
     ["run_id", s.run_id],
-    ["status", s.skip_reason === null ? s.status : `${s.status} (${s.skip_reason})`],
+    ["status", statusText(s)],
     ["applied by", s.answered_by_run],
     ["resumed", s.resumed ? resumedText(s.status) : null],
     ["strategy", s.strategy === s.mode && s.run_id === null ? null : s.strategy],
@@ -62,13 +62,26 @@ function cardRows(s: RunSummary): [string, string][] {
   return rows.filter((row): row is [string, string] => row[1] !== null);
 }
 
+/** What it came to; of an export that did nothing, why. */
+function statusText({ status, skip_reason: reason }: RunSummary): string {
+  if (status === "already_applied") return "already applied";
+  return reason === null ? status : `${status} (${reason})`;
+}
+
+/** Of an export that did not run, what stands in the place of its numbers. */
+function idleText(s: RunSummary): string | null {
+  if (s.status === "already_applied") return statusText(s);
+  return s.status === "skipped" ? s.skip_reason : null;
+}
+
 function committedText(s: RunSummary): string | null {
   const chunks = chunksText(s);
   return chunks === null ? null : `${chunks} chunks`;
 }
 
 function rate(s: RunSummary): string {
-  return s.rows > 0 && s.duration_ms > 0 ? ` (${formatCount((s.rows / s.duration_ms) * 1000)} rows/s)` : "";
+  const rows = s.rows - s.rows_kept;
+  return rows > 0 && s.duration_ms > 0 ? ` (${formatCount((rows / s.duration_ms) * 1000)} rows/s)` : "";
 }
 
 function reconcileText(s: RunSummary): string | null {
@@ -81,6 +94,7 @@ function reconcileText(s: RunSummary): string | null {
 /** One line an export, no wider than the screen; then the totals, and in full what failed. */
 export function formatAggregate(aggregate: AggregateSummary, columns = Infinity): string {
   const { duration_ms: duration, total_rows: rows } = aggregate;
+  const read = rows - aggregate.per_export.reduce((sum, s) => sum + s.rows_kept, 0);
   const counts =
     `${aggregate.success_count} succeeded, ${aggregate.failed_count} failed, ${aggregate.skipped_count} skipped`;
   const totals = [
@@ -88,13 +102,13 @@ export function formatAggregate(aggregate: AggregateSummary, columns = Infinity)
     `${formatCount(aggregate.total_files)} files`,
     formatBytes(aggregate.total_bytes),
     formatDuration(duration),
-    ...(duration > 0 && rows > 0 ? [`${formatCount((rows / duration) * 1000)} rows/s`] : []),
+    ...(duration > 0 && read > 0 ? [`${formatCount((read / duration) * 1000)} rows/s`] : []),
   ].join(" · ");
   const fits = counts.length + totals.length + 5 <= columns;
   const lines = [...formatLines(aggregate.per_export, columns), ""];
   lines.push(...(fits ? [`  ${counts} · ${totals}`] : [`  ${counts}`, `  ${totals}`]));
   for (const s of aggregate.per_export) {
-    if (s.error === null) continue;
+    if (s.error === null || idleText(s) !== null) continue;
     lines.push("", `  ${s.export_name}: [${s.error.code}] ${s.error.error}`);
     const committed = committedText(s);
     if (committed !== null) {
@@ -105,7 +119,16 @@ export function formatAggregate(aggregate: AggregateSummary, columns = Infinity)
     if (s.error.cure !== "") lines.push(`    cure: ${s.error.cure}`);
     if (s.resume_command !== null) lines.push(`    resume: ${s.resume_command}`);
   }
+  lines.push(...resumeLines(aggregate));
   return lines.join("\n");
+}
+
+/** The command for all that is left, where it does not stand above already. */
+function resumeLines({ resume_command: command, per_export, success_count: done }: AggregateSummary): string[] {
+  const told = new Set(per_export.map((s) => s.resume_command).filter((text) => text !== null));
+  if (command === null || (told.size === 1 && told.has(command))) return [];
+  const note = told.size > 0 && done > 0 ? "  # what succeeded runs again, too" : "";
+  return ["", `  ${told.size > 0 ? "resume all" : "resume"}: ${command}${note}`];
 }
 
 const MARKS: Record<RunSummary["status"], string> = {
@@ -128,8 +151,8 @@ function formatLines(summaries: readonly RunSummary[], columns: number): string[
     `${s.peak_rss_mb} MB`,
   ]);
   const widths = cells[0]?.map((_, i) =>
-    // An error takes the place of the numbers.
-    Math.max(...cells.map((row, at) => i > 0 && summaries[at]!.error !== null ? 0 : row[i]!.length))
+    // An error takes the place of the numbers, and so does why an export did not run.
+    Math.max(...cells.map((row, at) => i > 0 && wordsOf(summaries[at]!) !== null ? 0 : row[i]!.length))
   ) ?? [];
   const rest = widths.reduce((sum, width) => sum + 2 + width, 0);
   const longest = Math.max(6, ...summaries.map((s) => s.export_name.length));
@@ -139,9 +162,13 @@ function formatLines(summaries: readonly RunSummary[], columns: number): string[
       i === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[i]!)
     );
     const head = `${MARKS[s.status]} ${cut(s.export_name, names).padEnd(names)}  ${mode}  `;
-    const line = head + (s.error === null ? numbers.join("  ") : sanitizeTerminal(s.error.error));
+    const line = head + sanitizeTerminal(wordsOf(s) ?? numbers.join("  "));
     return cut(line, Math.min(columns, LINE_WIDTH_MAX));
   });
+}
+
+function wordsOf(s: RunSummary): string | null {
+  return idleText(s) ?? s.error?.error ?? null;
 }
 
 const LINE_WIDTH_MAX = 240;

@@ -120,6 +120,8 @@ export interface RunSummary {
   readonly lanes: number;
   /** Of a run that did not end, these three are what is committed so far. */
   readonly rows: number;
+  /** Of the rows, those that an earlier process of the same run had committed: this one did not read them. */
+  readonly rows_kept: number;
   readonly files: number;
   readonly bytes: number;
   readonly bytes_read: number;
@@ -167,6 +169,8 @@ export interface AggregateSummary {
   readonly total_files: number;
   readonly total_bytes: number;
   readonly total_bytes_read: number;
+  /** The one command that goes on with all exports that a signal or a failure left; null where nothing is to be continued. */
+  readonly resume_command: string | null;
   readonly per_export: readonly RunSummary[];
 }
 

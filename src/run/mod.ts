@@ -7,8 +7,8 @@ import type { AggregateSummary, RunSummary } from "../report/mod.ts";
 import type { RunContext } from "./context.ts";
 import { runUnit } from "./export.ts";
 import { RunRecorder } from "./recorder.ts";
-import { interrupted, limitsOf } from "./run.ts";
-import { summaryExitCode } from "./summary.ts";
+import { limitsOf } from "./run.ts";
+import { resumeAllCommand, summaryExitCode } from "./summary.ts";
 
 export type { RunContext, RunOptions } from "./context.ts";
 export { makeRunId } from "./run.ts";
@@ -56,27 +56,32 @@ export async function runStages(
   onStage: (index: number) => void = () => {},
 ): Promise<AggregateSummary> {
   const began = context.runtime.now();
-  const summaries = new Map<string, RunSummary>();
+  const done = new Map<string, Done>();
   for (const [index, { exports, parallel }] of stages.entries()) {
     onStage(index);
-    const queue = [...await expandAll(context, exports, summaries)];
+    const queue = [...await expandAll(context, exports, done)];
     const work = async () => {
       for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
-        summaries.set(
-          unit.name,
-          context.signal.aborted ? await skipInterrupted(context, unit) : await runUnit(context, unit),
-        );
+        const summary = context.signal.aborted ? await skipInterrupted(context, unit) : await runUnit(context, unit);
+        done.set(unit.name, { unit, summary });
       }
     };
     await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, EXPORTS_PARALLEL_MAX)) }, work));
   }
-  return aggregate(context, began, [...summaries.values()], parallelMode);
+  const all = [...done.values()];
+  const summaries = all.map(({ summary }) => summary);
+  return aggregate(context, began, summaries, parallelMode, resumeAllCommand(context, all));
 }
 
-/** What a signal kept from beginning is reported, and makes the exit code say so. */
+interface Done {
+  readonly unit: Unit;
+  readonly summary: RunSummary;
+}
+
+/** What a signal kept from beginning is skipped; its error makes the exit code say that something is left. */
 async function skipInterrupted(context: RunContext, unit: Unit): Promise<RunSummary> {
   const recorder = new RunRecorder(context, unit);
-  recorder.fail(interrupted(unit));
+  recorder.notStarted();
   return await recorder.finish();
 }
 
@@ -89,7 +94,7 @@ async function ranBefore(context: RunContext, entry: Export): Promise<string[]> 
 async function expandAll(
   context: RunContext,
   exports: readonly Export[],
-  failed: Map<string, RunSummary>,
+  failed: Map<string, Done>,
 ): Promise<Unit[]> {
   const units: Unit[] = [];
   for (const entry of exports) {
@@ -99,7 +104,7 @@ async function expandAll(
       units.push(...planned);
       continue;
     }
-    if (entry.partition === null) {
+    if (entry.partition === null || context.signal.aborted) {
       units.push(whole);
       continue;
     }
@@ -110,7 +115,7 @@ async function expandAll(
     } catch (error) {
       const recorder = new RunRecorder(context, whole);
       recorder.fail(toRivetError(error));
-      failed.set(entry.name, await recorder.finish());
+      failed.set(entry.name, { unit: whole, summary: await recorder.finish() });
     }
   }
   return units;
@@ -122,6 +127,7 @@ export function aggregate(
   began: number,
   summaries: readonly RunSummary[],
   parallelMode: string,
+  resumeAll: string | null = null,
 ): AggregateSummary {
   const ended = context.runtime.now();
   const sum = (pick: (summary: RunSummary) => number) => summaries.reduce((total, summary) => total + pick(summary), 0);
@@ -135,13 +141,14 @@ export function aggregate(
     config_path: context.config.path,
     parallel_mode: parallelMode,
     total_exports: summaries.length,
-    success_count: count("success", "already_applied"),
+    success_count: count("success"),
     failed_count: count("failed", "interrupted"),
-    skipped_count: count("skipped"),
+    skipped_count: count("skipped", "already_applied"),
     total_rows: sum((s) => s.rows),
     total_files: sum((s) => s.files),
     total_bytes: sum((s) => s.bytes),
     total_bytes_read: sum((s) => s.bytes_read),
+    resume_command: resumeAll,
     per_export: summaries,
   };
 }

@@ -20,7 +20,7 @@ import { toJournal } from "./journal.ts";
 import { checkQualityColumns, hasQualityRules } from "./quality.ts";
 import type { Run } from "./run.ts";
 import type { SliceProgress, SliceResult } from "./slice.ts";
-import { emptySummary, type Mutable, resumeCommand, toMetricRow } from "./summary.ts";
+import { emptySummary, type Mutable, NOT_STARTED, resumeCommand, toMetricRow } from "./summary.ts";
 
 /** Events that come faster are written together. So much of what happened, a killed run may not have told. */
 const JOURNAL_EVERY_MS = 200;
@@ -73,6 +73,7 @@ export class RunRecorder {
       output: run.destination.uri,
       slices: run.slices.length,
       slices_done: run.kept?.slices ?? 0,
+      rows_kept: run.kept?.rows ?? 0,
       lanes: task.lanes,
       cursor_low: task.window?.low ?? null,
       cursor_high: task.window?.high ?? null,
@@ -239,6 +240,21 @@ export class RunRecorder {
   alreadyApplied(runId: string): void {
     this.#summary.status = "already_applied";
     this.#summary.answered_by_run = runId;
+  }
+
+  /** A signal came before it could begin. */
+  notStarted(): void {
+    const where = `export '${this.unit.name}'`;
+    const cure = "Run the same command again";
+    this.#summary.status = "skipped";
+    this.#summary.skip_reason = NOT_STARTED;
+    this.#summary.error = this.#toShown(
+      new RivetError("RIVET_RUN_INTERRUPTED", "Stopped by a signal before it began", {
+        where,
+        cure,
+        retry: "reconnect",
+      }),
+    );
   }
 
   /** The run was judged and will not be continued. */

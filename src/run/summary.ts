@@ -35,6 +35,7 @@ export function emptySummary(context: RunContext, unit: Unit): Mutable<RunSummar
     slices_done: 0,
     lanes: 0,
     rows: 0,
+    rows_kept: 0,
     files: 0,
     bytes: 0,
     bytes_read: 0,
@@ -69,6 +70,28 @@ export function resumeCommand(context: RunContext, unit: Unit, mode: string): st
   if (unit.sealed !== undefined) return applyLine(unit.sealed.planPath, config.parameters);
   return commandLine("run", config, { exportName });
 }
+
+/** The one command that goes on with all that was left: of a single export its own, of several that of the whole config. */
+export function resumeAllCommand(
+  context: RunContext,
+  done: readonly { readonly unit: Unit; readonly summary: RunSummary }[],
+): string | null {
+  const left = done.filter(({ summary }) => isLeft(summary)).map(({ unit }) => unit);
+  const [first] = left;
+  if (first === undefined) return null;
+  const isOne = left.every(({ entry }) => entry.name === first.entry.name);
+  return isOne || first.sealed !== undefined
+    ? resumeCommand(context, first, first.entry.mode)
+    : commandLine("run", context.config);
+}
+
+/** Whether the same command would go on with it, or begin it. */
+function isLeft({ status, skip_reason: reason, resume_command: command }: RunSummary): boolean {
+  return command !== null || status === "interrupted" || reason === NOT_STARTED;
+}
+
+/** Why an export was left out that a signal kept from beginning. */
+export const NOT_STARTED = "not started";
 
 /** A summary as a row of the metrics. */
 export function toMetricRow(

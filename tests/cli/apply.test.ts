@@ -64,6 +64,9 @@ Deno.test("a plan is the only input of apply, is done whole, and is done once", 
   for (const [name, one] of Object.entries(again.of)) {
     assert.deepEqual([one["status"], one["answered_by_run"]], ["already_applied", first.of[name]!["run_id"]]);
   }
+  const { success_count, failed_count, skipped_count } = JSON.parse(again.stdout);
+  assert.deepEqual([success_count, failed_count, skipped_count], [0, 0, Object.keys(again.of).length]);
+  assert.match(again.stderr, /^• orders +\w+ +already applied$/m);
   assert.deepEqual(await shop.names(), names);
   const context = (JSON.parse(again.stdout) as { apply_context: { plan_id: string } }).apply_context;
   assert.match(context.plan_id, /^[0-9a-f]{32}$/);

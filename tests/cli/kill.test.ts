@@ -114,6 +114,39 @@ Deno.test("a second Ctrl-C ends a program that is still busy ending, at once and
   assert.equal(output.text().match(/Stopped at once; the same command does what is left\n/g)?.length, 1, output.text());
 });
 
+Deno.test("a signal in a run of several exports: what never began is skipped, and one command goes on with all", async () => {
+  await using folder = await temporaryFolder();
+  await prepare(folder.path, LONG.chunkSize);
+  const path = join(folder.path, "rivet.yaml");
+  const yaml = await Deno.readTextFile(path) +
+    ["u", "v"].map((name) =>
+      `  - {name: ${name}, table: t, mode: full, format: csv, destination: {type: local, path: out_${name}}}\n`
+    ).join("");
+  await Deno.writeTextFile(path, yaml.replace("profile: fast", LONG.tuning));
+  const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain", "--summary-output", "s.json"], {
+    cwd: folder.path,
+  });
+  const output = watch(child.stderr);
+  await keptChunk(folder.path);
+  child.kill("SIGINT");
+  const { code } = await child.status;
+  await output.ended;
+  const text = output.text();
+  assert.equal(code, 2, text);
+  assert.match(text, /^• u +full +not started\n• v +full +not started$/m);
+  assert.match(text, /0 succeeded, 1 failed, 2 skipped/);
+  assert.equal(text.match(/Stopped by a signal/g)?.length, 2, text);
+  assert.match(text, /resume: rivet run -c .*rivet\.yaml -e t\n\n {2}resume all: rivet run -c \S*rivet\.yaml\n/);
+  const summary = JSON.parse(await Deno.readTextFile(join(folder.path, "s.json")));
+  assert.match(summary.resume_command, /^rivet run -c \S*rivet\.yaml$/);
+  assert.deepEqual([summary.failed_count, summary.skipped_count], [1, 2]);
+  assert.deepEqual(summary.per_export.map((one: { status: string }) => one.status), [
+    "interrupted",
+    "skipped",
+    "skipped",
+  ]);
+});
+
 Deno.test("two processes run one export: the second names the first, and refuses when it may not wait", async () => {
   await using folder = await temporaryFolder();
   await prepare(folder.path, LONG.chunkSize);

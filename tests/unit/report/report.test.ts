@@ -123,10 +123,67 @@ Deno.test("the lines of several exports fit the screen, and obey nothing that a 
   assert.match(text, /orders: \[X\] relation (.*does not exist ){9}/);
 });
 
+function told(more: object, ...summaries: object[]): string {
+  const s = screen(false);
+  openWatcher(s, "none").end({ ...TOTALS, ...more, per_export: summaries } as unknown as AggregateSummary);
+  return s.written.join("");
+}
+
+Deno.test("rows a second are those that this process read, not those it found committed", () => {
+  const resumed = { ...SUMMARY, export_name: "a", rows: 1000, rows_kept: 900, duration_ms: 1000 };
+  const lines = told({ total_rows: 2000, duration_ms: 2000 }, resumed, { ...resumed, export_name: "b" });
+  assert.match(lines, /2,000 rows · .* · 100 rows\/s/);
+  assert.match(told({}, { ...resumed, ...CARD }), /rows: +1,000\n[^]*duration: +1\.0s \(100 rows\/s\)/);
+  assert.doesNotMatch(told({}, { ...resumed, ...CARD, rows_kept: 1000 }), /rows\/s/);
+});
+
+Deno.test("what did not run says why in the place of its numbers, and one line goes on with all that is left", () => {
+  const stop = { code: "RIVET_RUN_INTERRUPTED", error: "Stopped by a signal", where: null, cure: "Again" };
+  const done = { ...SUMMARY, export_name: "a" };
+  const applied = { ...done, export_name: "b", status: "already_applied" };
+  const stopped = {
+    ...done,
+    export_name: "c",
+    status: "interrupted",
+    error: stop,
+    resume_command: "rivet run -c r.yaml -e c",
+  };
+  const left = { ...done, export_name: "d", status: "skipped", skip_reason: "not started", error: stop };
+  const all = told({ resume_command: "rivet run -c r.yaml" }, done, applied, stopped, left);
+  assert.match(all, /^• b +full {2}already applied$/m);
+  assert.match(all, /^• d +full {2}not started$/m);
+  assert.doesNotMatch(all, /d: \[/, "it is no failure");
+  assert.match(all, /resume: rivet run -c r\.yaml -e c\n\n {2}resume all: rivet run -c r\.yaml {2}# .*again, too\n$/);
+  const one = told({ resume_command: "rivet run -c r.yaml -e c" }, done, stopped);
+  assert.equal(one.match(/resume/g)?.length, 1, "one line is enough for one export");
+  const never = told({ resume_command: "rivet run -c r.yaml -e d" }, done, left);
+  assert.match(never, /\n {2}resume: rivet run -c r\.yaml -e d\n$/);
+  assert.match(told({}, { ...applied, ...CARD }), /status: +already applied\n/);
+});
+
+const CARD = {
+  run_id: null,
+  answered_by_run: null,
+  resumed: true,
+  strategy: "full",
+  slices: 1,
+  slices_done: 1,
+  protection: [],
+  warnings: [],
+  source_count: null,
+  consistency: null,
+  cursor_high: null,
+  bytes_read: 0,
+  validated: null,
+  quality_passed: null,
+};
+
 const SUMMARY = {
   status: "success",
   mode: "full",
+  skip_reason: null,
   rows: 1_234_567,
+  rows_kept: 0,
   files: 1,
   bytes: 1536,
   duration_ms: 1000,
@@ -143,4 +200,5 @@ const TOTALS = {
   total_files: 2,
   total_bytes: 3072,
   duration_ms: 2000,
+  resume_command: null,
 };

@@ -32,6 +32,7 @@ const SUMMARY: RunSummary = {
   slices: 3,
   slices_done: 2,
   lanes: 2,
+  rows_kept: 0,
   rows: 1234,
   files: 2,
   bytes: 4096,
