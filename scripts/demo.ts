@@ -41,9 +41,9 @@ async function main(): Promise<number> {
       ? `\n${green(bold(" ✓ "))} ${bold("The files hold what the database holds")}  ${dim(`${seconds} s in all`)}`
       : `\n${red(bold(" ✗ "))} ${bold("The files and the database differ")}`,
   );
-  print(
-    dim("\n   Next: look into demo/rivet.yaml, change it, and run `deno task rivet run -c demo/rivet.yaml` again\n"),
-  );
+  // Deno may be there only for the length of this call: the line works with Node alone.
+  const again = `npx -y deno@${Deno.version.deno} task rivet run -c demo/rivet.yaml`;
+  print(dim(`\n   Next: look into demo/rivet.yaml, change it, and run \`${again}\` again\n`));
   return same ? 0 : 3;
 }
 

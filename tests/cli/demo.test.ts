@@ -48,6 +48,7 @@ Deno.test("the demo proves its files, and DuckDB agrees with the database", asyn
   assert.equal(code, 0, new TextDecoder().decode(stderr) + text);
   assert.match(text, /The files hold what the database holds/);
   assert.doesNotMatch(text, /DIFFERENT/);
+  assert.match(text, /run `npx -y deno@\d+\.\d+\.\d+ task rivet run -c demo\/rivet\.yaml` again/);
 
   using db = new DatabaseSync(join(demo, "shop.db"), { readOnly: true });
   const instance = await DuckDBInstance.create(":memory:");

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { CAPABILITIES } from "../../../src/destination/mod.ts";
+import { runProgram } from "../../support/program.ts";
 import { BLOCK_BYTES } from "../../../src/destination/upload.ts";
 
 function read(path: string): Promise<string> {
@@ -31,4 +32,14 @@ Deno.test("the sizes in the text are the code's", async () => {
   const page = await read("concepts/destinations.md");
   assert.equal(BLOCK_BYTES, 5 << 20);
   assert.match(page, /blocks of 5 MiB/);
+});
+
+Deno.test("the table of permissions has every command, and no other", async () => {
+  const page = await read("operating/permissions.md");
+  const table = page.slice(0, page.indexOf("\n## ")).split("\n").filter((line) => line.startsWith("| `"));
+  const told = table.flatMap((line) => [...line.matchAll(/`([a-z]+)[^`]*`/g)].map(([, name]) => name!));
+  const help = (await runProgram(["--help"])).stdout.split("\nCommands:\n")[1]!.split("\n\n")[0]!;
+  const commands = [...help.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!).filter((name) => name !== "help");
+  assert.ok(commands.includes("run"), help);
+  assert.deepEqual([...new Set(told)].sort(), commands.sort());
 });
