@@ -1,7 +1,7 @@
 // What every command shares: where it writes, how it reads a config and opens a state. Heavy modules load when a command runs.
 
 import { type Command, Option } from "@commander-js/extra-typings";
-import { RivetError } from "../errors.ts";
+import { type ErrorReport, RivetError } from "../errors.ts";
 import type { CommandPlace, Config, Export } from "../config/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ProgressStyle, Watcher } from "../report/mod.ts";
@@ -33,6 +33,8 @@ export interface CommandContext {
   onConfig(config: Config): void;
   /** The exit code of a command that ended without throwing. */
   setExitCode(code: number): void;
+  /** What a command that did not throw failed of, for `--json-errors`; as text it has told it itself. */
+  reportFailure(report: ErrorReport): void;
 }
 
 export type AddCommand = (program: Command<[], Record<string, unknown>>, context: CommandContext) => void;

@@ -68,9 +68,7 @@ export async function executeExports(context: CommandContext, execution: Executi
   const code = aggregateExitCode(aggregate);
   context.setExitCode(code);
   const worst = aggregate.per_export.find((summary) => summary.error?.exit_code === code)?.error;
-  if (worst === undefined || worst === null || !context.globals().jsonErrors) return;
-  const { printFailure } = await import("./failure.ts");
-  printFailure(context.terminal, worst as ErrorReport, true);
+  if (worst !== undefined && worst !== null) context.reportFailure(worst as ErrorReport);
 }
 
 /** Runs the exports while it is shown how far they are. */

@@ -4,13 +4,15 @@ import type { ErrorReport } from "../errors.ts";
 import { redact, sanitizeTerminal } from "../redact.ts";
 import type { Terminal } from "./command.ts";
 
-export function printFailure(terminal: Terminal, report: ErrorReport, asJson: boolean): void {
-  if (asJson) {
+/** As text, or as JSON with what was warned of before. */
+export function printFailure(terminal: Terminal, report: ErrorReport, warnings: readonly string[] | null): void {
+  if (warnings !== null) {
     const clean = {
       ...report,
       error: redact(report.error),
       where: report.where === null ? null : redact(report.where),
       exit_class: report.exit_code,
+      ...(warnings.length === 0 ? {} : { warnings: warnings.map((text) => redact(text)) }),
     };
     terminal.err(`${JSON.stringify(clean)}\n`);
     return;

@@ -1,10 +1,11 @@
 // The program: one file a command, in the order of `rivet --help`.
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "@commander-js/extra-typings";
-import { RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.ts";
+import { type ErrorReport, RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, type GlobalOptions, parseCount, type Terminal } from "./command.ts";
+import { openQuietTerminal } from "./quiet.ts";
 import { addApply } from "./apply.ts";
 import { addCheck } from "./check.ts";
 import { addInit } from "./init.ts";
@@ -53,15 +54,27 @@ const COMMANDS = [
 
 /** Parses the arguments, runs the command, prints what went wrong; resolves to the exit code. */
 export function buildProgram(options: ProgramOptions): (args: readonly string[]) => Promise<number> {
-  const { terminal, runtime } = options;
+  const { runtime } = options;
   return async (args) => {
     let exitCode = 0;
+    let reported: ErrorReport | null = null;
+    const asJson = args.includes("--json-errors");
+    const quiet = asJson ? openQuietTerminal(options.terminal) : null;
+    const terminal = quiet?.terminal ?? options.terminal;
+    const tell = async (report: ErrorReport) => {
+      const { printFailure } = await import("./failure.ts");
+      const shown = { ...report, error: hide(report.error) };
+      printFailure(options.terminal, shown, quiet === null ? null : quiet.takeWarnings().map((text) => hide(text)));
+    };
     const program = new Command("rivet")
       .description("Get tables out of operational databases into files a warehouse can trust")
       .version(VERSION)
-      .addOption(new Option("--json-errors", "print a failure as one JSON object on stderr"))
+      .addOption(new Option("--json-errors", "print a failure as one JSON object on stderr, and no text beside it"))
       .addOption(
-        new Option("--lock-wait <seconds>", "how long to wait for a run of the same export").argParser(parseCount),
+        new Option(
+          "--lock-wait <seconds>",
+          `how long to wait for a run of the same export (default: RIVET_LOCK_WAIT, else ${LOCK_WAIT_S_DEFAULT})`,
+        ).argParser(parseCount),
       )
       .addOption(new Option("--no-notify", "send no notifications"))
       .configureOutput(outputOf(terminal))
@@ -82,9 +95,11 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
     let hide = (text: string) => text;
     const context: CommandContext = {
       ...options,
+      terminal,
       globals,
       onConfig: (config) => hide = config.hide,
       setExitCode: (code) => exitCode = code,
+      reportFailure: (report) => reported = report,
     };
     for (const add of COMMANDS) add(program as never, context);
     for (const command of allCommands(program as never)) {
@@ -93,13 +108,13 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
     try {
       const { own, rest } = liftGlobals(args);
       await program.parseAsync([...own, ...rest], { from: "user" });
+      if (asJson && reported !== null) await tell(reported);
+      for (const text of quiet?.takeWarnings() ?? []) options.terminal.err(`warning: ${text}\n`);
       return exitCode;
     } catch (error) {
-      const failure = toFailure(error);
+      const failure = toFailure(error, asJson);
       if (failure === null) return (error as CommanderError).exitCode;
-      const { printFailure } = await import("./failure.ts");
-      const report = toErrorReport(failure);
-      printFailure(terminal, { ...report, error: hide(report.error) }, args.includes("--json-errors"));
+      await tell(toErrorReport(failure));
       return toExitCode(failure);
     }
   };
@@ -137,8 +152,13 @@ function liftGlobals(args: readonly string[]): { own: string[]; rest: string[] }
 }
 
 /** Null for help and version, which are no failures. */
-function toFailure(error: unknown): RivetError | null {
+function toFailure(error: unknown, asJson: boolean): RivetError | null {
   if (!(error instanceof CommanderError)) return toRivetError(error);
+  if (asJson && error.code === "commander.help" && error.exitCode !== 0) {
+    return new RivetError("RIVET_CLI_VALUE_INVALID", "The command is missing", {
+      cure: "Run it with --help to see which there are",
+    });
+  }
   if (error.exitCode === 0 || error.code === "commander.help") return null;
   const [message, ...more] = error.message.replace(/^error: /, "").trim().split("\n");
   return new RivetError("RIVET_CLI_VALUE_INVALID", message ?? "Unusable arguments", {

@@ -118,7 +118,7 @@ async function refuse(context: CommandContext, failures: readonly RivetError[]):
   const { printFailure } = await import("./failure.ts");
   const { toErrorReport } = await import("../errors.ts");
   for (const error of failures) {
-    if (error !== worst && !context.globals().jsonErrors) printFailure(context.terminal, toErrorReport(error), false);
+    if (error !== worst && !context.globals().jsonErrors) printFailure(context.terminal, toErrorReport(error), null);
   }
   throw worst;
 }

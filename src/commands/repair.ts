@@ -152,7 +152,5 @@ async function setExit(context: CommandContext, remaining: number, summaries: re
   const code = failed !== 0 ? failed : remaining > 0 ? 3 : 0;
   context.setExitCode(code);
   const worst = errors.find((error) => error.exit_code === code);
-  if (worst === undefined || !context.globals().jsonErrors) return;
-  const { printFailure } = await import("./failure.ts");
-  printFailure(context.terminal, worst as ErrorReport, true);
+  if (worst !== undefined) context.reportFailure(worst as ErrorReport);
 }

@@ -193,7 +193,10 @@ Deno.test("a hook that fails is a warning; its URL is in no output and no file",
       for (const more of [[], ["--json"], ["--progress", "json"], ["--json-errors"]]) {
         const { code, stdout, stderr } = await runCli(["run", "-c", "rivet.yaml", ...more], { cwd: folder, env });
         assert.equal(code, plain.code);
-        assert.match(stderr, /warning: `notifications\.slack`: /);
+        assert.match(
+          stderr,
+          more[0] === "--json-errors" ? /"`notifications\.slack`: / : /warning: `notifications\.slack`: /,
+        );
         assert.ok(!`${stdout}${stderr}`.includes("hush-hush"), stderr);
       }
     }

@@ -1,6 +1,7 @@
 // Errors as machines read them: `rivet schema errors --json` and the global `--json-errors`.
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { CODES } from "../../src/errors.ts";
 import { ERROR_REPORT } from "../support/check_schema.ts";
@@ -18,7 +19,7 @@ const TABLE = z.record(
   }),
 );
 /** `exit_class` is the name that older readers of this object know. */
-const PRINTED = ERROR_REPORT.extend({ exit_class: z.int() });
+const PRINTED = ERROR_REPORT.extend({ exit_class: z.int(), warnings: z.array(z.string()).optional() });
 
 const EXITS: Record<z.infer<typeof KIND>, number[]> = {
   usage: [1],
@@ -49,6 +50,9 @@ const BAD: [string, string[]][] = [
   ["a failed check", ["check", "-c", "rivet.yaml"]],
   ["a failed doctor", ["doctor", "-c", "rivet.yaml"]],
   ["a failed run", ["run", "-c", "rivet.yaml"]],
+  ["a failed run of several", ["run", "-c", "two.yaml"]],
+  ["a failed run with a warning", ["run", "-c", "rivet.yaml", "--force", "--progress", "plain"]],
+  ["a group without a command", ["state"]],
   ["an unset secret", ["permissions", "-c", "unset.yaml"]],
 ];
 
@@ -58,16 +62,42 @@ Deno.test("with --json-errors every failure is one object on stderr, before and 
   const write = (name: string, source: object) =>
     Deno.writeTextFile(join(folder.path, name), JSON.stringify({ source, exports }));
   await write("rivet.yaml", { type: "sqlite", path: "gone.db" });
+  const two = [...exports, { ...exports[0], name: "u" }];
+  await Deno.writeTextFile(
+    join(folder.path, "two.yaml"),
+    JSON.stringify({ source: { type: "sqlite", path: "gone.db" }, exports: two }),
+  );
   await write("unset.yaml", { type: "postgres", url_env: "RIVET_TEST_UNSET_URL" });
   for (const [name, args] of BAD) {
     const { code, stderr } = await runCli([...args, "--json-errors"], { cwd: folder.path });
-    const error = PRINTED.parse(JSON.parse(stderr.trim().split("\n").at(-1)!));
+    const error = PRINTED.parse(JSON.parse(stderr));
     assert.equal(error.exit_code, code, name);
     assert.equal(error.exit_class, code, name);
     assert.equal(CODES[error.code as keyof typeof CODES].kind, error.kind, name);
     assert.ok(EXITS[error.kind].includes(code), name);
+    if (args.includes("--force")) assert.deepEqual(error.warnings, ["`--force` does nothing without `--resume`"]);
     if (!args.includes("check")) continue;
     const first = await runCli(["--json-errors", ...args], { cwd: folder.path });
-    assert.equal(PRINTED.parse(JSON.parse(first.stderr.trim().split("\n").at(-1)!)).code, error.code, name);
+    assert.equal(PRINTED.parse(JSON.parse(first.stderr)).code, error.code, name);
   }
+});
+
+Deno.test("with --json-errors nothing is on stderr of a run that ends well but what it warned of, and the events that were asked for", async () => {
+  await using folder = await temporaryFolder();
+  {
+    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+  }
+  const exports = [{ name: "t", table: "t", mode: "full", format: "csv", destination: { type: "local", path: "out" } }];
+  const source = { type: "sqlite", path: "shop.db" };
+  await Deno.writeTextFile(join(folder.path, "rivet.yaml"), JSON.stringify({ source, exports }));
+  const run = async (...more: string[]) => {
+    const { code, stderr } = await runCli(["--json-errors", "run", "-c", "rivet.yaml", ...more], { cwd: folder.path });
+    assert.equal(code, 0, stderr);
+    return stderr;
+  };
+  assert.equal(await run(), "");
+  assert.equal(await run("--force"), "warning: `--force` does nothing without `--resume`\n");
+  const events = (await run("--progress", "json")).trim().split("\n").map((line) => JSON.parse(line).type);
+  assert.ok(events.includes("run_finished"), events.join());
 });
