@@ -16,7 +16,7 @@ Examples:
 Bash needs the package bash-completion. The shell must find the program as \`rivet\`; if it starts otherwise, say how:
   rivet completions bash --command "deno run -A /opt/rivet/cli.ts"`;
 
-export const addCompletions: AddCommand = (program) => {
+export const addCompletions: AddCommand = (program, context) => {
   program.command("completions")
     .description("Print the completion script of a shell")
     .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
@@ -24,12 +24,30 @@ export const addCompletions: AddCommand = (program) => {
     .addHelpText("after", EXAMPLES)
     .action(async (shell, flags) => {
       const { script } = await import("@bomb.sh/tab");
-      script(shell, "rivet", flags.command);
+      context.terminal.out(sourcedAgain(printed(() => script(shell, "rivet", flags.command))));
     });
   program.command("complete", { hidden: true })
     .argument("[words...]")
     .action(async (words) => (await buildTree(program as never, words)).parse([...words]));
 };
+
+/** The library knows no other place for its script than the console. */
+function printed(body: () => void): string {
+  const { log } = console;
+  let text = "";
+  console.log = (...words: unknown[]) => void (text += `${words.join(" ")}\n`);
+  try {
+    body();
+  } finally {
+    console.log = log;
+  }
+  return text;
+}
+
+/** A shell that reads the script anew must not trip over the constants of the first time, nor over those of another program. */
+function sourcedAgain(text: string): string {
+  return text.replace(/^readonly (\w+)=(\d+)$/gm, ': "${$1:=$2}"');
+}
 
 /** The commands as the library wants them, with what can be known of the values of options. */
 async function buildTree(program: Command, words: readonly string[]): Promise<RootCommand> {

@@ -88,7 +88,7 @@ async function repair(context: CommandContext, flags: Flags): Promise<void> {
   if (!flags.execute) return await write(context, flags, plan, formatRepairPlan(plan));
   const done = await execute(context, config, entry, flags, { engine, plan });
   await write(context, flags, done.report, formatRepairReport(done.report));
-  await setExit(context, done.report.summary.remaining, done.summaries);
+  setExit(context, done.report.summary.remaining, done.summaries);
 }
 
 /** Runs the plan while it is shown how far it is. */
@@ -146,7 +146,7 @@ async function write(context: CommandContext, flags: Flags, value: object, text:
 }
 
 /** What remains is wrong data; what stopped a repair says whether to try again. */
-async function setExit(context: CommandContext, remaining: number, summaries: readonly RunSummary[]): Promise<void> {
+function setExit(context: CommandContext, remaining: number, summaries: readonly RunSummary[]): void {
   const errors = summaries.flatMap(({ error }) => error === null ? [] : [error]);
   const failed = worstExitCode(errors.map((error) => error.exit_code));
   const code = failed !== 0 ? failed : remaining > 0 ? 3 : 0;

@@ -184,7 +184,9 @@ function addRuns(parent: Parent, context: CommandContext): void {
           destination: r.destinationUri,
         }));
         if (flags.json) return context.terminal.out(toJson(rows));
-        if (rows.length === 0) return context.terminal.out("No runs recorded yet.\n");
+        if (rows.length === 0) {
+          return context.terminal.out(flags.running ? "No run is under way.\n" : "No runs recorded yet.\n");
+        }
         context.terminal.out(formatTable(
           ["RUN ID", "EXPORT", "STATUS", "MODE", "STARTED", "UPDATED"],
           rows.map((r) => [r.run_id, r.export_name, r.status, r.mode, r.started_at, r.updated_at]),

@@ -83,6 +83,16 @@ Deno.test("a real bash completes with its script", async () => {
   });
 });
 
+Deno.test("a shell may read the script again, and another program's constants do not hurt", async () => {
+  await using folder = await temporaryFolder();
+  const { stdout: script } = await runCli(["completions", "bash"]);
+  await Deno.writeTextFile(join(folder.path, "rivet.bash"), script);
+  const driver =
+    "readonly ShellCompDirectiveNoSpace=2; . ./rivet.bash && . ./rivet.bash && echo $ShellCompDirectiveError";
+  const { code, stdout, stderr } = await new Deno.Command("bash", { args: ["-c", driver], cwd: folder.path }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], [0, "1\n", ""]);
+});
+
 Deno.test("a shell that there is no script for is refused with the ones there are", async () => {
   const { code, stderr } = await runCli(["completions", "tcsh"]);
   assert.equal(code, 1);
