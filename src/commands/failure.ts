@@ -1,6 +1,6 @@
 // How a failure is printed: one line what, one where, one how to cure; or one JSON object.
 
-import type { ErrorReport } from "../errors.ts";
+import { type ErrorReport, RivetError, toErrorReport } from "../errors.ts";
 import { redact, sanitizeTerminal } from "../redact.ts";
 import type { Terminal } from "./command.ts";
 
@@ -22,3 +22,16 @@ export function printFailure(terminal: Terminal, report: ErrorReport, warnings: 
   if (report.cure !== "") lines.push(`  cure:  ${report.cure}`);
   terminal.err(`${sanitizeTerminal(redact(lines.join("\n")))}\n`);
 }
+
+/** What a second signal ends has no time for more than this. */
+export function printStoppedAtOnce(terminal: Terminal, asJson: boolean): void {
+  const cure = "The same command does what is left";
+  if (!asJson) return terminal.err(`Stopped at once; ${cure.replace("The", "the")}\n`);
+  const report = toErrorReport(
+    new RivetError("RIVET_RUN_INTERRUPTED", "Stopped at once", { cure, retry: "reconnect" }),
+  );
+  printFailure(terminal, { ...report, exit_code: STOPPED_EXIT_CODE }, []);
+}
+
+/** As shells count a program that Ctrl-C ended. */
+export const STOPPED_EXIT_CODE = 130;

@@ -2,6 +2,7 @@
 
 import { RivetError } from "../errors.ts";
 import { describeFileFault, isNoRoom } from "../file_fault.ts";
+import { STOPPED_EXIT_CODE } from "./failure.ts";
 import type { Terminal } from "./command.ts";
 
 const encoder = new TextEncoder();
@@ -73,7 +74,7 @@ export interface StopSignal {
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one, unless it is an echo of the first, ends the process at once and says so. */
-export function stopSignal(say: (text: string) => void): StopSignal {
+export function stopSignal(say: () => void): StopSignal {
   const controller = new AbortController();
   const ends: (() => void)[] = [];
   const timers: ReturnType<typeof setTimeout>[] = [];
@@ -90,8 +91,8 @@ export function stopSignal(say: (text: string) => void): StopSignal {
       controller.abort();
     } else if (mayEnd) {
       for (const end of ends) end();
-      say("Stopped at once; the same command does what is left\n");
-      Deno.exit(130);
+      say();
+      Deno.exit(STOPPED_EXIT_CODE);
     }
   };
   const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];

@@ -88,31 +88,41 @@ for (const sent of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-Deno.test("a second Ctrl-C ends a program that is still busy ending, at once and with one line", async () => {
-  await using folder = await temporaryFolder();
-  await prepare(folder.path, LONG.chunkSize);
-  // Nobody answers: the end of a stopped run waits for it.
-  using hook = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const path = join(folder.path, "rivet.yaml");
-  const yaml = (await Deno.readTextFile(path)).replace("profile: fast", LONG.tuning);
-  const url = `http://127.0.0.1:${(hook.addr as Deno.NetAddr).port}/`;
-  await Deno.writeTextFile(path, `${yaml}notifications: {webhook: {webhook_url: "${url}", on: [failure]}}\n`);
-  const child = startCli(["run", "-c", "rivet.yaml", "--progress", "plain"], { cwd: folder.path });
-  const output = watch(child.stderr);
-  await keptChunk(folder.path);
-  child.kill("SIGINT");
-  using _asked = await hook.accept();
-  const again = setInterval(() => {
-    try {
-      child.kill("SIGINT");
-    } catch { /* it has ended */ }
-  }, 100);
-  const { code } = await child.status;
-  clearInterval(again);
-  await output.ended;
-  assert.equal(code, 130, output.text());
-  assert.equal(output.text().match(/Stopped at once; the same command does what is left\n/g)?.length, 1, output.text());
-});
+for (const [flag, name] of [["--progress=plain", "one line"], ["--json-errors", "one object"]] as const) {
+  Deno.test(`a second Ctrl-C ends a program that is still busy ending, at once and with ${name}`, async () => {
+    await using folder = await temporaryFolder();
+    await prepare(folder.path, LONG.chunkSize);
+    // Nobody answers: the end of a stopped run waits for it.
+    using hook = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const path = join(folder.path, "rivet.yaml");
+    const yaml = (await Deno.readTextFile(path)).replace("profile: fast", LONG.tuning);
+    const url = `http://127.0.0.1:${(hook.addr as Deno.NetAddr).port}/`;
+    await Deno.writeTextFile(path, `${yaml}notifications: {webhook: {webhook_url: "${url}", on: [failure]}}\n`);
+    const child = startCli(["run", "-c", "rivet.yaml", flag], { cwd: folder.path });
+    const output = watch(child.stderr);
+    await keptChunk(folder.path);
+    child.kill("SIGINT");
+    using _asked = await hook.accept();
+    const again = setInterval(() => {
+      try {
+        child.kill("SIGINT");
+      } catch { /* it has ended */ }
+    }, 100);
+    const { code } = await child.status;
+    clearInterval(again);
+    await output.ended;
+    assert.equal(code, 130, output.text());
+    if (flag === "--json-errors") {
+      const { code, error, exit_code } = JSON.parse(output.text());
+      return assert.deepEqual([code, error, exit_code], ["RIVET_RUN_INTERRUPTED", "Stopped at once", 130]);
+    }
+    assert.equal(
+      output.text().match(/Stopped at once; the same command does what is left\n/g)?.length,
+      1,
+      output.text(),
+    );
+  });
+}
 
 Deno.test("a signal in a run of several exports: what never began is skipped, and one command goes on with all", async () => {
   await using folder = await temporaryFolder();
