@@ -713,6 +713,11 @@ const table = {
     "The prefix could not be listed",
     "Check the rights on the destination and validate again",
   ),
+  RIVET_VERIFY_RUN_UNFINISHED: row(
+    "environment",
+    "Files of a run lie at the prefix that is not finished",
+    "Run the export again: it finishes that run, and its manifest names the files",
+  ),
   RIVET_VERIFY_UNTRACKED_OBJECT: row(
     "environment",
     "An object lies at the prefix that no manifest names",

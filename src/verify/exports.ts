@@ -9,12 +9,12 @@ import type { Runtime } from "../runtime.ts";
 import { REPAIR_MODE, type State } from "../state/mod.ts";
 import { describeFinding, type Finding, severityOf } from "./finding.ts";
 import { findPlaces, type Place } from "./place.ts";
-import { type CommittedRun, type Depth, validatePrefix, type Verification } from "./validate.ts";
+import { type CommittedRun, type Depth, type UnfinishedRun, validatePrefix, type Verification } from "./validate.ts";
 
 export interface ValidateContext {
   readonly config: Config;
   /** What runs were recorded; looked at only. Null when it cannot be, and `stateTrouble` says why. */
-  readonly state: Pick<State, "runs" | "parts" | "exportNames"> | null;
+  readonly state: Pick<State, "runs" | "parts" | "exportNames" | "openRun"> | null;
   readonly stateTrouble: string | null;
   readonly runtime: Pick<Runtime, "env">;
   readonly openDestination: (location: ResolvedDestination) => Promise<Destination>;
@@ -126,6 +126,7 @@ async function validatePlace(
     requireContent: entry.verify === "content",
     requireManifest: question.prefix !== null,
     committed: question.runId === null ? await findCommitted(context, place.unitName, destination.uri) : null,
+    unfinished: await findUnfinished(context, entry, place.unitName, destination.uri),
     openCore: context.openCore,
     signal: context.signal,
   });
@@ -159,6 +160,22 @@ async function findCommitted(context: ValidateContext, unitName: string, uri: st
     if (files > 0) return { runId: run.runId, startedAt: run.startedAt, files, newer };
   }
   return null;
+}
+
+/** The run that the next one finishes, where it stores its files at exactly this place. */
+async function findUnfinished(
+  { config, state }: ValidateContext,
+  entry: Export,
+  unitName: string,
+  uri: string,
+): Promise<UnfinishedRun | null> {
+  const run = await state?.openRun({ exportName: unitName, source: config.source.identity }) ?? null;
+  if (state === null || run === null || run.destinationUri !== uri) return null;
+  const files = (await state.parts(run.runId)).map(({ fileName }) => fileName);
+  const command = run.mode === REPAIR_MODE
+    ? commandLine("repair", config, { exportName: entry.name, flags: "--execute" })
+    : commandLine("run", config, { exportName: entry.name });
+  return { runId: run.runId, files, command };
 }
 
 function unknownRun(entry: Export, runId: string): RivetError {

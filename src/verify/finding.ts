@@ -24,6 +24,13 @@ export type Finding =
   | PartFinding
   | { readonly kind: "content_verification_unmet"; readonly size_only: number; readonly total: number }
   | { readonly kind: "value_check_not_available"; readonly path: string; readonly detail: string }
+  | {
+    readonly kind: "run_unfinished";
+    readonly run_id: string;
+    readonly files: number;
+    readonly size_bytes: number;
+    readonly command: string;
+  }
   | { readonly kind: "untracked_object"; readonly key: string; readonly size_bytes: number };
 
 /** Of one file. */
@@ -71,6 +78,7 @@ const KINDS: Readonly<Record<Finding["kind"], readonly [ErrorCode, Severity]>> =
   value_checksum_mismatch: ["RIVET_VERIFY_VALUE_CHECKSUM", "wrong"],
   content_verification_unmet: ["RIVET_VERIFY_CONTENT_UNMET", "wrong"],
   value_check_not_available: ["RIVET_VERIFY_VALUE_CHECK_NOT_AVAILABLE", "advisory"],
+  run_unfinished: ["RIVET_VERIFY_RUN_UNFINISHED", "advisory"],
   untracked_object: ["RIVET_VERIFY_UNTRACKED_OBJECT", "advisory"],
 };
 
@@ -118,6 +126,9 @@ export function describeFinding(finding: Finding): string {
       return `'verify: content' is set, but of ${finding.size_only} of ${finding.total} parts only the size was checked`;
     case "value_check_not_available":
       return `the values that '${finding.path}' names were not compared: ${finding.detail}`;
+    case "run_unfinished":
+      return `${finding.files} ${finding.files === 1 ? "file" : "files"} of run '${finding.run_id}', which is not ` +
+        `finished: \`${finding.command}\` finishes it`;
     case "untracked_object":
       return `no manifest names '${finding.key}' (${finding.size_bytes} bytes)`;
     default:

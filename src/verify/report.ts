@@ -115,7 +115,19 @@ function formatPrefix({ exportName, uri, verification: v }: CheckedPrefix): stri
         describeFinding(finding)
       }`
     ),
+    ...unnamed(v),
   ];
+}
+
+/** Files that nothing names are named up to a limit; how many more there are is said. */
+function unnamed(v: Verification): string[] {
+  const told = v.findings.reduce(
+    (sum, finding) =>
+      sum + (finding.kind === "run_unfinished" ? finding.files : finding.kind === "untracked_object" ? 1 : 0),
+    0,
+  );
+  const more = v.untrackedObjects - told;
+  return more > 0 ? [`  warning: and ${more} more that no manifest names`] : [];
 }
 
 function statusOf(v: Verification): string {

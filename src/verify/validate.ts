@@ -20,6 +20,15 @@ export interface CommittedRun {
   readonly newer: readonly string[];
 }
 
+/** What the state remembers: a run that stored files here and is not finished. */
+export interface UnfinishedRun {
+  readonly runId: string;
+  /** Keys of the files that it committed. */
+  readonly files: readonly string[];
+  /** What finishes it. */
+  readonly command: string;
+}
+
 export interface ValidateOptions {
   readonly depth: Depth;
   /** `verify: content`: a part of which only the size was checked is a failure. */
@@ -28,6 +37,7 @@ export interface ValidateOptions {
   readonly requireManifest: boolean;
   /** Its manifest, or that of a later run, must be there. */
   readonly committed?: CommittedRun | null;
+  readonly unfinished?: UnfinishedRun | null;
   /** Needed for the depth `full`. */
   readonly openCore: () => Promise<Core>;
   readonly signal: AbortSignal;
@@ -105,14 +115,17 @@ async function verify(destination: Destination, prefix: Prefix, options: Validat
   }
   const absent = findings.some((f) => severityOf(f) !== "advisory") ? null : whyAbsent(destination, prefix, options);
   if (absent !== null) findings.push({ kind: "manifest_required_but_absent", detail: absent });
-  const untracked = findUntracked(prefix);
-  for (const object of untracked.slice(0, UNTRACKED_NAMED_MAX)) {
+  const all = findUntracked(prefix, options.unfinished != null);
+  const { findings: told, untracked } = explain(all, options.unfinished ?? null);
+  findings.push(...told);
+  const named = prefix.manifests.length === 0 ? [] : untracked;
+  for (const object of named.slice(0, UNTRACKED_NAMED_MAX)) {
     findings.push({ kind: "untracked_object", key: object.key, size_bytes: object.size });
   }
   return {
     depth: options.depth,
     manifestFound: manifests.length > 0,
-    isLegacy: prefix.isLegacy,
+    isLegacy: prefix.isLegacy && (told.length === 0 || untracked.length > 0),
     runIds: manifests.map((manifest) => manifest.run_id),
     partsTotal: parts.length,
     partsVerified: sound.length,
@@ -125,7 +138,7 @@ async function verify(destination: Destination, prefix: Prefix, options: Validat
     bytes: parts.reduce((sum, { part }) => sum + part.size_bytes, 0),
     markerConsistent: prefix.markerConsistent,
     selfConsistent: prefix.selfConsistent,
-    untrackedObjects: untracked.length,
+    untrackedObjects: prefix.manifests.length === 0 ? 0 : all.length,
     findings,
     passed: manifests.length > 0 && findings.every((finding) => severityOf(finding) === "advisory"),
   };
@@ -175,8 +188,8 @@ async function checkValues(
 const UNTRACKED_NAMED_MAX = 20;
 
 /** Objects that no manifest at the prefix names, other prefixes below this one left out. */
-function findUntracked(prefix: Prefix): StoredObject[] {
-  if (prefix.manifests.length === 0) return [];
+function findUntracked(prefix: Prefix, withoutManifest: boolean): StoredObject[] {
+  if (prefix.manifests.length === 0 && !withoutManifest) return [];
   const others = [...prefix.objects.keys()].filter((key) => key.endsWith(`/${MANIFEST_KEY}`))
     .map((key) => key.slice(0, -MANIFEST_KEY.length));
   return [...prefix.objects.values()].filter(({ key }) =>
@@ -184,3 +197,26 @@ function findUntracked(prefix: Prefix): StoredObject[] {
     !others.some((other) => key.startsWith(other))
   );
 }
+
+/** One finding for all files of the run that the next one finishes, those that it had not committed yet among them. */
+function explain(
+  objects: readonly StoredObject[],
+  run: UnfinishedRun | null,
+): { findings: Finding[]; untracked: StoredObject[] } {
+  if (run === null) return { findings: [], untracked: [...objects] };
+  const committed = new Set(run.files);
+  const stem = FILE_OF_RUN.exec(run.files[0] ?? "")?.[1] ?? null;
+  const isOwn = ({ key }: StoredObject) =>
+    committed.has(key) || (stem !== null && key.startsWith(stem) && /^[._]/.test(key.slice(stem.length)));
+  const own = objects.filter(isOwn);
+  if (own.length === 0) return { findings: [], untracked: [...objects] };
+  const { runId, command } = run;
+  const bytes = own.reduce((sum, { size }) => sum + size, 0);
+  return {
+    findings: [{ kind: "run_unfinished", run_id: runId, files: own.length, size_bytes: bytes, command }],
+    untracked: objects.filter((object) => !isOwn(object)),
+  };
+}
+
+/** `<export>_<date>_<time>_<ms>_<pid>`, which the names of all files of a run begin with. */
+const FILE_OF_RUN = /^(.*_\d{8}_\d{6}_\d{3}_\d+)[._]/;

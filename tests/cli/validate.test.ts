@@ -398,3 +398,63 @@ Deno.test("on S3 content is proven by the store's checksum without a download, a
   assert.equal(absent.code, 1);
   assert.match(absent.stderr, /RIVET_VALIDATE_UNVERIFIED/);
 });
+
+Deno.test("files of an interrupted run are one line with the command that finishes it; others are named up to a limit", async () => {
+  const entry = "name: orders, format: csv, mode: incremental, cursor_column: id";
+  await withScene([`${entry}, ${LOCAL}`], async (scene) => {
+    const out = join(scene.folder, "out");
+    await scene.run();
+    const control = await Promise.all(
+      (await listNames(out)).filter((name) => /manifest|_SUCCESS/.test(name))
+        .map(async (name) => [name, await Deno.readFile(join(out, name))] as const),
+    );
+    {
+      using db = new DatabaseSync(join(scene.folder, "shop.db"));
+      const names = db.prepare("SELECT name FROM pragma_table_info('t') WHERE name <> 'id'").all().map((row) =>
+        row["name"]
+      );
+      db.exec(`INSERT INTO t (id, ${names}) SELECT id + 1000, ${names} FROM t`);
+    }
+    await scene.run();
+    // As if it had stopped before it published.
+    const later = (await listNames(out)).filter((name) => name.startsWith("manifest-"))
+      .filter((name) => !control.some(([known]) => known === name));
+    assert.equal(later.length, 1);
+    await Deno.remove(join(out, later[0]!));
+    for (const [name, bytes] of control) await Deno.writeFile(join(out, name), bytes);
+    const runId = later[0]!.slice("manifest-".length, -".json".length);
+    const reopen = (id: string) => {
+      using db = new DatabaseSync(join(scene.folder, ".rivet_state.db"));
+      db.prepare("UPDATE chunk_run SET status = 'interrupted', resumable = 1 WHERE run_id = ?").run(id);
+    };
+    reopen(runId);
+    for (let n = 0; n < 23; n++) await Deno.writeTextFile(join(out, `note${n}.txt`), "x");
+    const text = (await scene.validate()).stdout;
+    const told = text.split("\n").filter((line) => line.includes("warning: ") && line.includes(runId));
+    assert.equal(told.length, 1, text);
+    assert.match(
+      told[0]!,
+      /RUN_UNFINISHED\] 1 file of run '.*', which is not finished: `rivet run -c .* -e orders` finishes/,
+    );
+    assert.equal(text.match(/UNTRACKED_OBJECT/g)?.length, 20);
+    assert.match(text, /warning: and 3 more that no manifest names/);
+    const { code, report } = await scene.json();
+    const { untracked_objects, passed } = report.exports[0]!.verification;
+    assert.deepEqual([code, untracked_objects, passed], [0, 24, true]);
+    // The very first run: no manifest speaks yet.
+    for (const name of await listNames(out)) {
+      if (/manifest|_SUCCESS|note/.test(name)) await Deno.remove(join(out, name));
+    }
+    await Promise.all(
+      (await listNames(out)).filter((name) => !name.includes(runId.slice("orders_".length).replace(/[T.]/g, "_")))
+        .map((name) => Deno.remove(join(out, name))),
+    );
+    {
+      using db = new DatabaseSync(join(scene.folder, ".rivet_state.db"));
+      db.prepare("UPDATE chunk_run SET status = 'failed' WHERE run_id <> ?").run(runId);
+    }
+    const first = await scene.json();
+    const { legacy_run, failures } = first.report.exports[0]!.verification;
+    assert.deepEqual([first.code, legacy_run, failures.map(({ kind }) => kind)], [0, false, ["run_unfinished"]]);
+  });
+});
