@@ -7,17 +7,18 @@ import {
   askBeforePicture,
   buildTask,
   checkBounds,
-  fromSliceIntent,
   type KeysOutcome,
   type KeysRequest,
   lanesFor,
   type RereadInput,
+  type Slice,
   type StoredPlan,
 } from "../plan/mod.ts";
 import type { Runtime } from "../runtime.ts";
 import { buildCount, type SessionLimits, type Source, type SourceConnection } from "../source/mod.ts";
-import { REPAIR_MODE, type StoredRun, type StoredSlice } from "../state/mod.ts";
+import { REPAIR_MODE, type StoredRun } from "../state/mod.ts";
 import { type PartitionCheck, type ReconcileReport, summarize } from "./reconcile_report.ts";
+import { readRecorded } from "./recorded.ts";
 import { SliceChecks } from "./reconcile_slices.ts";
 import { findTargets, type Target, type TargetContext } from "./target.ts";
 
@@ -105,7 +106,7 @@ export async function reconcileExport(
 
 interface Checked {
   readonly run: StoredRun | null;
-  readonly slices: readonly StoredSlice[];
+  readonly slices: readonly Slice[];
   readonly partitions: readonly PartitionCheck[];
   readonly bytesRead: number;
   readonly warnings: readonly string[];
@@ -128,18 +129,17 @@ async function checkTarget(context: ReconcileContext, target: Target, reading: R
     const planContext = { ...context, source, strict: false };
     const purpose = options.depth === "count" ? "count" as const : "reconcile" as const;
     const planned = await buildTask(planContext, unit, key, { cursor: null, run, purpose }, before);
-    const stored = await context.state.slices(run.runId);
-    const slices = stored.map(fromSliceIntent);
+    const { slices, recorded } = await readRecorded(context.state, run.runId, { values: options.depth !== "count" });
     const { boundsFingerprint } = JSON.parse(run.planJson) as { boundsFingerprint: string };
     checkBounds(run, slices, boundsFingerprint, context.config);
     const task = { ...planned, lanes: lanesFor(source, unit.entry, slices.length) };
     const input = { task, connection: reading.connection, source, token };
-    const check = new SliceChecks(context, run, input, stored, slices, before.facts);
+    const check = new SliceChecks(context, run, input, recorded, slices, before.facts);
     const partitions = await check.run(options);
     const open = await context.state.openRun(key);
     const what = open?.mode === REPAIR_MODE ? "repair" : "run";
     const warnings = open === null ? [] : [`${what} '${open.runId}' is not finished: this is about '${run.runId}'`];
-    return { run, slices: stored, partitions, bytesRead: check.bytesRead, warnings };
+    return { run, slices, partitions, bytesRead: check.bytesRead, warnings };
   } finally {
     await source.end();
   }

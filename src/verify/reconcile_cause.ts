@@ -3,8 +3,8 @@
 import type { SliceObservations } from "../core/mod.ts";
 import type { ObserveResult, RereadInput, Slice, Task } from "../plan/mod.ts";
 import { buildCount, type Mark, type Predicate, writtenAround, writtenBefore } from "../source/mod.ts";
-import type { StoredSlice } from "../state/mod.ts";
 import { differingColumns } from "./reconcile_compare.ts";
+import type { RecordedSlice } from "./recorded.ts";
 import type { Cause, PartitionCheck } from "./reconcile_report.ts";
 
 export interface Explanation {
@@ -23,7 +23,7 @@ export async function explainDifferences(
   input: ExplainInput,
   slices: readonly {
     readonly slice: Slice;
-    readonly stored: StoredSlice;
+    readonly stored: RecordedSlice;
     readonly rowsNow: number;
     /** When the chunk was exported. */
     readonly mark: Mark;

@@ -2,8 +2,8 @@
 
 import type { ObservedColumn, SliceObservations } from "../core/mod.ts";
 import { addChecksums } from "../manifest.ts";
-import type { StoredSlice } from "../state/mod.ts";
 import type { CheckStatus } from "./reconcile_report.ts";
+import type { RecordedSlice } from "./recorded.ts";
 
 export interface Comparison {
   readonly status: CheckStatus;
@@ -15,7 +15,7 @@ export interface Comparison {
 }
 
 /** Rows alone. Rows that an incremental export had from its last window are in the count but not in the export. */
-export function compareCount(stored: StoredSlice, counted: number): Comparison {
+export function compareCount(stored: RecordedSlice, counted: number): Comparison {
   const { observations } = stored;
   if (observations === null) return { ...NEVER_COMMITTED, sourceRows: counted };
   const sourceRows = counted - observations.skipped;
@@ -28,7 +28,7 @@ export function compareCount(stored: StoredSlice, counted: number): Comparison {
 }
 
 /** Rows, and each column's NULLs and checksum. */
-export function compareContent(stored: StoredSlice, seen: SliceObservations): Comparison {
+export function compareContent(stored: RecordedSlice, seen: SliceObservations): Comparison {
   const { observations } = stored;
   if (observations === null) return { ...NEVER_COMMITTED, sourceRows: seen.rows };
   const base = { sourceRows: seen.rows, exportedRows: observations.rows };

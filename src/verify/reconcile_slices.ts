@@ -1,13 +1,15 @@
 // The slices of one run against its source: counted, observed, or compared row by row, and what explains a difference. Writes nothing.
 
-import type { ObserveResult, RereadInput, Slice, Task } from "../plan/mod.ts";
+import type { SliceObservations } from "../core/mod.ts";
+import type { RereadInput, Slice, Task } from "../plan/mod.ts";
 import { buildCount, type Mark, type TableFacts } from "../source/mod.ts";
-import type { StoredRun, StoredSlice } from "../state/mod.ts";
+import type { StoredRun } from "../state/mod.ts";
 import type { ReconcileContext, ReconcileOptions } from "./reconcile.ts";
 import { explainDifferences, type Explanation } from "./reconcile_cause.ts";
 import { compareContent, compareCount, type Comparison, sameInAll } from "./reconcile_compare.ts";
 import { drillDown, type Found } from "./reconcile_keys.ts";
 import type { PartitionCheck } from "./reconcile_report.ts";
+import type { RecordedSlice } from "./recorded.ts";
 
 /** The slices of one run against the source. */
 export class SliceChecks {
@@ -17,7 +19,7 @@ export class SliceChecks {
     private readonly context: ReconcileContext,
     private readonly stored: StoredRun,
     private readonly input: Omit<RereadInput, "slices" | "onSlice">,
-    private readonly recorded: readonly StoredSlice[],
+    private readonly recorded: readonly RecordedSlice[],
     private readonly slices: readonly Slice[],
     private readonly facts: TableFacts | null,
   ) {}
@@ -88,25 +90,24 @@ export class SliceChecks {
   }
 
   async #compare(): Promise<Map<number, Comparison>> {
-    const seen = new Map<number, ObserveResult>();
+    const byIndex = new Map(this.recorded.map((recorded) => [recorded.index, recorded]));
+    const found = new Map<number, Comparison>();
+    const seen = new Map<number, { then: SliceObservations | null; now: SliceObservations }>();
     await this.#reread({
       ...this.input,
       slices: this.slices,
-      onSlice: (slice, result) => seen.set(slice.index, result),
+      onSlice: (slice, { observations: now }) => {
+        const stored = byIndex.get(slice.index)!;
+        found.set(slice.index, compareContent(stored, now));
+        if (slice.bounds?.kind === "pages") seen.set(slice.index, { then: stored.observations, now });
+      },
     });
-    const pairs = this.recorded.map((stored) => ({
-      stored,
-      then: stored.observations,
-      now: seen.get(stored.index)!.observations,
-    }));
-    const found = new Map(pairs.map(({ stored, now }) => [stored.index, compareContent(stored, now)]));
     // Rows that an engine moves between pages are the same rows.
-    const pages = pairs.filter((_, at) => this.slices[at]!.bounds?.kind === "pages");
-    if (pages.length > 1 && sameInAll(pages)) {
-      for (const { stored } of pages) {
-        const comparison = found.get(stored.index)!;
+    if (seen.size > 1 && sameInAll([...seen.values()])) {
+      for (const index of seen.keys()) {
+        const comparison = found.get(index)!;
         if (comparison.status === "match") continue;
-        found.set(stored.index, {
+        found.set(index, {
           ...comparison,
           status: "match",
           columns: [],

@@ -2,12 +2,13 @@
 
 import { RivetError } from "../errors.ts";
 import type { Export } from "../config/mod.ts";
-import { type Destination, type ResolvedDestination, resolveDestination } from "../destination/mod.ts";
+import { type Destination, listByKey, type ResolvedDestination, resolveDestination } from "../destination/mod.ts";
 import { fromSliceIntent, type Slice, type StoredPlan, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { State, StoredRun, StoredSlice } from "../state/mod.ts";
 import { type ReconcileContext, type ReconcileDepth, reconcileExport } from "./reconcile.ts";
 import type { PartitionCheck, ReconcileReport } from "./reconcile_report.ts";
+import { readPages } from "./recorded.ts";
 import { findDamagedChunks, findManifestFault } from "./repair_evidence.ts";
 import {
   type ActionResult,
@@ -175,20 +176,24 @@ async function addStored(
   manifests: ManifestAction[],
 ): Promise<void> {
   if (run === null) return;
-  const parts = await context.state.parts(run.runId);
-  const slices = await context.state.slices(run.runId);
   await using destination = await context.openDestination(locate(context, unit, run));
-  const damaged = await findDamagedChunks(destination, parts);
   const actions = found.get(run.runId) ?? [];
   const known = new Set(actions.map(({ chunk_index }) => chunk_index));
-  for (const [index, reason] of damaged) {
-    if (known.has(index)) continue;
-    actions.push(describe(fromSliceIntent(slices[index]!), run, reason));
+  const objects = await listByKey(destination);
+  let files = 0;
+  for await (const { slices, parts } of readPages(context.state, run.runId)) {
+    files += parts.length;
+    const damaged = await findDamagedChunks(destination, parts, objects);
+    for (const slice of slices) {
+      const reason = damaged.get(slice.index);
+      if (reason !== undefined && !known.has(slice.index)) actions.push(describe(fromSliceIntent(slice), run, reason));
+    }
   }
+  objects.clear();
   if (actions.length > 0) found.set(run.runId, actions);
   // Nothing was published for a run that found nothing new.
-  if (parts.length === 0 && (unit.entry.skipEmpty || run.mode === "incremental" || run.mode === "time_window")) return;
-  const fault = await findManifestFault(destination, run.runId, parts);
+  if (files === 0 && (unit.entry.skipEmpty || run.mode === "incremental" || run.mode === "time_window")) return;
+  const fault = await findManifestFault(destination, run.runId, () => readPages(context.state, run.runId));
   if (fault !== null) manifests.push({ export_name: unit.name, run_id: run.runId, reason: fault });
 }
 

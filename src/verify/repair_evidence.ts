@@ -1,5 +1,6 @@
 // What is wrong with the stored files of a run, by chunk, and whether its manifest still tells of what was recorded. Reads the destination.
 
+import { Buffer } from "node:buffer";
 import {
   type Destination,
   findDamages,
@@ -7,12 +8,14 @@ import {
   MARKER_BYTES_MAX,
   readSmall,
   readSoundManifest,
+  type StoredObject,
 } from "../destination/mod.ts";
 import {
   findContradictions,
   fingerprintBytes,
   type Manifest,
   MANIFEST_KEY,
+  type ManifestPart,
   parseMarker,
   runManifestKey,
   SUCCESS_KEY,
@@ -23,27 +26,48 @@ import type { StoredPart } from "../state/mod.ts";
 export async function findDamagedChunks(
   destination: Destination,
   parts: readonly StoredPart[],
+  objects: ReadonlyMap<string, StoredObject>,
 ): Promise<Map<number, string>> {
-  return new Map((await findDamages(destination, parts)).map(({ file, reason }) => [file.sliceIndex, reason]));
+  return new Map((await findDamages(destination, parts, objects)).map(({ file, reason }) => [file.sliceIndex, reason]));
 }
 
+/** What the ledger holds, page by page; may be asked for more than once. */
+type Pages = () => AsyncIterable<{ readonly parts: readonly StoredPart[] }>;
+
 /** Why the manifest of a run must be written anew; null when it tells exactly what is recorded. */
-export async function findManifestFault(
-  destination: Destination,
-  runId: string,
-  parts: readonly StoredPart[],
-): Promise<string | null> {
-  const own = await readSoundManifest(destination, runManifestKey(runId));
-  const shown = await readSoundManifest(destination, MANIFEST_KEY);
-  if (own === null) return `'${runManifestKey(runId)}' is missing or damaged`;
-  const fault = await compareManifest(own, parts);
-  if (fault !== null) return `'${runManifestKey(runId)}': ${fault}`;
-  if (shown === null) return `'${MANIFEST_KEY}' is missing or damaged`;
-  // A newer run, or another export in the same folder.
-  if (shown.run_id !== runId) return null;
-  const shownFault = await compareManifest(shown, parts);
-  if (shownFault !== null) return `'${MANIFEST_KEY}': ${shownFault}`;
+export async function findManifestFault(destination: Destination, runId: string, pages: Pages): Promise<string | null> {
+  const ownKey = runManifestKey(runId);
+  const ownFault = await findFault(destination, ownKey, null, pages);
+  if (ownFault !== null) return ownFault;
+  // A copy of the one that was compared: it need not be compared again.
+  if (!await isSameObject(destination, ownKey, MANIFEST_KEY)) {
+    const shown = await readSoundManifest(destination, MANIFEST_KEY);
+    // A newer run, or another export in the same folder.
+    if (shown !== null && shown.run_id !== runId) return null;
+    const shownFault = await findFault(destination, MANIFEST_KEY, shown, pages);
+    if (shownFault !== null) return shownFault;
+  }
   return await findMarkerFault(destination);
+}
+
+async function findFault(
+  destination: Destination,
+  key: string,
+  read: Manifest | null,
+  pages: Pages,
+): Promise<string | null> {
+  const manifest = read ?? await readSoundManifest(destination, key);
+  if (manifest === null) return `'${key}' is missing or damaged`;
+  const fault = await compareManifest(manifest, pages);
+  return fault === null ? null : `'${key}': ${fault}`;
+}
+
+async function isSameObject(destination: Destination, left: string, right: string): Promise<boolean> {
+  const [a, b] = [
+    await readSmall(destination, left, MANIFEST_BYTES_MAX),
+    await readSmall(destination, right, MANIFEST_BYTES_MAX),
+  ];
+  return a !== null && b !== null && Buffer.compare(a, b) === 0;
 }
 
 async function findMarkerFault(destination: Destination): Promise<string | null> {
@@ -56,24 +80,28 @@ async function findMarkerFault(destination: Destination): Promise<string | null>
 }
 
 /** The first thing in which a manifest differs from the ledger. */
-export async function compareManifest(manifest: Manifest, parts: readonly StoredPart[]): Promise<string | null> {
+export async function compareManifest(manifest: Manifest, pages: Pages): Promise<string | null> {
   const [contradiction] = await findContradictions(manifest);
   if (contradiction !== undefined) return contradiction;
   const committed = new Map(
     manifest.parts.filter(({ status }) => status === "committed").map((part) => [part.path, part]),
   );
-  if (committed.size !== parts.length) return `it names ${committed.size} parts, ${parts.length} are recorded`;
-  for (const { fileName, observations: seen } of parts) {
-    const part = committed.get(fileName);
-    if (part === undefined) return `part '${fileName}' is not in it`;
-    const same = part.rows === seen.rows && part.size_bytes === seen.bytes && part.content_md5 === seen.md5 &&
-      part.content_crc32c === seen.crc32c && part.content_fingerprint === `xxh3:${seen.xxh3}` &&
-      part.column_checksums.length === seen.columns.length &&
-      part.column_checksums.every((column, i) =>
-        column.name === seen.columns[i]!.name && column.checksum === seen.columns[i]!.checksum &&
-        column.nulls === seen.columns[i]!.nulls
-      );
-    if (!same) return `what it says of part '${fileName}' is not what was recorded`;
+  let [count, fault]: [number, string | null] = [0, null];
+  for await (const { parts } of pages()) {
+    count += parts.length;
+    for (const part of parts) fault ??= comparePart(committed.get(part.fileName), part);
   }
-  return null;
+  return committed.size === count ? fault : `it names ${committed.size} parts, ${count} are recorded`;
+}
+
+function comparePart(part: ManifestPart | undefined, { fileName, observations: seen }: StoredPart): string | null {
+  if (part === undefined) return `part '${fileName}' is not in it`;
+  const same = part.rows === seen.rows && part.size_bytes === seen.bytes && part.content_md5 === seen.md5 &&
+    part.content_crc32c === seen.crc32c && part.content_fingerprint === `xxh3:${seen.xxh3}` &&
+    part.column_checksums.length === seen.columns.length &&
+    part.column_checksums.every((column, i) =>
+      column.name === seen.columns[i]!.name && column.checksum === seen.columns[i]!.checksum &&
+      column.nulls === seen.columns[i]!.nulls
+    );
+  return same ? null : `what it says of part '${fileName}' is not what was recorded`;
 }

@@ -1,0 +1,54 @@
+// What the state recorded of a run's slices when they were exported, without what no comparison asks for: there may be a million.
+
+import type { SliceObservations } from "../core/mod.ts";
+import { fromSliceIntents, type Slice } from "../plan/mod.ts";
+import type { State, StoredPart, StoredSlice } from "../state/mod.ts";
+
+export interface RecordedSlice {
+  readonly index: number;
+  /** Null when it was never committed. */
+  readonly observations: SliceObservations | null;
+}
+
+/** Slices in order, and beside each what was seen of it. `values` keeps what its columns held, else only its rows are told. */
+export async function readRecorded(
+  state: Pick<State, "slicesAfter">,
+  runId: string,
+  { values }: { readonly values: boolean },
+): Promise<{ slices: Slice[]; recorded: RecordedSlice[] }> {
+  const slices: Slice[] = [];
+  const recorded: RecordedSlice[] = [];
+  for (let after = -1;;) {
+    const page = await state.slicesAfter(runId, after);
+    if (page.length === 0) return { slices, recorded };
+    for (const slice of fromSliceIntents(page)) slices.push(slice);
+    for (const { index, observations } of page) {
+      recorded.push({ index, observations: observations === null || values ? observations : toRows(observations) });
+    }
+    after = page.at(-1)!.index;
+  }
+}
+
+const NONE = { columns: [], edge: {}, unique: [] };
+
+function toRows({ rows, skipped }: SliceObservations): SliceObservations {
+  return { rows, skipped, ...NONE };
+}
+
+/** Some slices as they were recorded, in order, and all parts of them. */
+export interface RecordedPage {
+  readonly slices: readonly StoredSlice[];
+  readonly parts: readonly StoredPart[];
+}
+
+export async function* readPages(
+  state: Pick<State, "slicesAfter" | "partsBetween">,
+  runId: string,
+): AsyncGenerator<RecordedPage> {
+  for (let after = -1;;) {
+    const slices = await state.slicesAfter(runId, after);
+    if (slices.length === 0) return;
+    after = slices.at(-1)!.index;
+    yield { slices, parts: await state.partsBetween(runId, slices[0]!.index, after) };
+  }
+}
