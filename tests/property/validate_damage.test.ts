@@ -52,10 +52,10 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
-/** The marker's last line end may be any blank, and says nothing. */
+/** The marker's last line end may be any blank, and says nothing. The fingerprint alone is a marker, too: it says all that is judged. */
 function isHarmless(key: string, before: Objects, after: Objects): boolean {
   const text = (objects: Objects) => new TextDecoder().decode(objects.get(key)).trimEnd();
-  return key === SUCCESS_KEY && text(before) === text(after);
+  return key === SUCCESS_KEY && [text(before), text(before).split("\n")[0]].includes(text(after));
 }
 
 for (
