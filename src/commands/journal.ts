@@ -18,7 +18,7 @@ export const addJournal: AddCommand = (program, context) => {
     .description("Show what happened in past runs, event by event")
     .requiredOption("-c, --config <file>", "config file")
     .option(...PARAM_OPTION)
-    .option("-e, --export <name>", "the export; may be left out where the config has one")
+    .option("-e, --export <name>", "only this export; all of the config when left out")
     .option("-l, --last <count>", "how many runs", parseCount, 5)
     .option("--run-id <id>", "one run")
     .option("--json", "as JSON")

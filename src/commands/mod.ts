@@ -1,6 +1,6 @@
 // The program: one file a command, in the order of `rivet --help`.
 
-import { Command, CommanderError, Option, type OutputConfiguration } from "@commander-js/extra-typings";
+import { Command, CommanderError, Help, Option, type OutputConfiguration } from "@commander-js/extra-typings";
 import { type ErrorReport, RivetError, toErrorReport, toExitCode, toRivetError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import { VERSION } from "../version.ts";
@@ -78,6 +78,7 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
       )
       .addOption(new Option("--no-notify", "send no notifications"))
       .configureOutput(outputOf(terminal))
+      .configureHelp({ optionDescription: describeOption })
       .addHelpText(
         "after",
         "\n`rivet <command> --help` has examples. An interrupted run is finished by the same command.",
@@ -123,6 +124,11 @@ export function buildProgram(options: ProgramOptions): (args: readonly string[])
 /** A group without a command shows its help as an error; messages are printed once, with their code, further down. */
 function outputOf(terminal: Terminal): OutputConfiguration {
   return { writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text), outputError: () => {} };
+}
+
+/** An empty list as a default tells nothing. */
+function describeOption(this: Help, option: Option): string {
+  return Help.prototype.optionDescription.call(this, option).replace(/ \(default: (\[\]|\{\})\)$/, "");
 }
 
 function* allCommands(command: Command): Generator<Command> {

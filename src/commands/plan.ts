@@ -230,5 +230,6 @@ async function annotate(context: CommandContext, config: Config, plan: PlanArtif
   const text = await Deno.readTextFile(config.path);
   const annotated = annotateWaves(text, notes, config.path);
   if (annotated !== text) await writeOutputFile(config.path, annotated);
-  context.terminal.err(`wave and parallel_safe of ${notes.size} exports are written into ${config.path}\n`);
+  const what = notes.size === 1 ? "1 export is" : `${notes.size} exports are`;
+  context.terminal.err(`wave and parallel_safe of ${what} written into ${config.path}\n`);
 }

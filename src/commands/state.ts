@@ -139,7 +139,8 @@ function addChunks(parent: Parent, context: CommandContext): void {
           for (const piece of jsonPieces(json)) context.terminal.out(piece);
           return;
         }
-        context.terminal.out(`run ${run.runId}: ${run.status}, ${rows.length} chunks\n`);
+        const { formatNumber } = await import("../report/mod.ts");
+        context.terminal.out(`run ${run.runId}: ${run.status}, ${formatNumber(rows.length, "chunk")}\n`);
         context.terminal.out(formatTable(
           ["IDX", "ID", "STATUS", "START", "END", "ATT", "ROWS", "ERROR"],
           rows.map((r) => [

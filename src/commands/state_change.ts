@@ -124,13 +124,20 @@ async function resetCursor(context: CommandContext, flags: Flags): Promise<void>
       // An interrupted run would bring its window and its cursor back.
       givenUp: await state.resetChunks({ key: key!, exportName: key!.exportName }),
     }));
-    tell(
-      context,
-      flags,
-      { export: key!.exportName, had_cursor: hadCursor, given_up: givenUp },
-      hadCursor ? `The cursor of '${flags.export}' is forgotten.` : `'${flags.export}' had no cursor.`,
-    );
+    const last = hadCursor ? await state.latestRun(key!) : null;
+    const text = [
+      hadCursor ? forgottenText(key!.exportName, last?.destinationUri ?? null) : `'${flags.export}' had no cursor.`,
+      ...(givenUp.length === 0 ? [] : [`Given up: ${givenUp.join(", ")}`]),
+    ].join("\n");
+    tell(context, flags, { export: key!.exportName, had_cursor: hadCursor, given_up: givenUp }, text);
   });
+}
+
+/** What follows from it: rows come a second time unless somebody clears the files that are there. */
+function forgottenText(name: string, uri: string | null): string {
+  const place = uri === null ? "the files that are there" : `the files in '${uri}'`;
+  return `The cursor of '${name}' is forgotten: the next run reads everything again, and stores it beside ${place}, ` +
+    "which stay. Remove those first if rows must not come twice.";
 }
 
 async function acceptCursor(context: CommandContext, flags: Flags): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { AggregateSummary, RunSummary } from "./event.ts";
 import { sanitizeTerminal } from "../redact.ts";
-import { chunksText, cut, formatBytes, formatCount, formatDuration, resumedText } from "./format.ts";
+import { chunksText, cut, formatBytes, formatCount, formatDuration, formatNumber, resumedText } from "./format.ts";
 
 const WIDTH = 60;
 
@@ -76,7 +76,7 @@ function idleText(s: RunSummary): string | null {
 
 function committedText(s: RunSummary): string | null {
   const chunks = chunksText(s);
-  return chunks === null ? null : `${chunks} chunks`;
+  return chunks === null ? null : `${chunks} ${s.slices === 1 ? "chunk" : "chunks"}`;
 }
 
 function rate(s: RunSummary): string {
@@ -98,8 +98,8 @@ export function formatAggregate(aggregate: AggregateSummary, columns = Infinity)
   const counts =
     `${aggregate.success_count} succeeded, ${aggregate.failed_count} failed, ${aggregate.skipped_count} skipped`;
   const totals = [
-    `${formatCount(rows)} rows`,
-    `${formatCount(aggregate.total_files)} files`,
+    formatNumber(rows, "row"),
+    formatNumber(aggregate.total_files, "file"),
     formatBytes(aggregate.total_bytes),
     formatDuration(duration),
     ...(duration > 0 && read > 0 ? [`${formatCount((read / duration) * 1000)} rows/s`] : []),
@@ -112,7 +112,7 @@ export function formatAggregate(aggregate: AggregateSummary, columns = Infinity)
     lines.push("", `  ${s.export_name}: [${s.error.code}] ${s.error.error}`);
     const committed = committedText(s);
     if (committed !== null) {
-      const sizes = `${formatCount(s.rows)} rows · ${formatCount(s.files)} files · ${formatBytes(s.bytes)}`;
+      const sizes = `${formatNumber(s.rows, "row")} · ${formatNumber(s.files, "file")} · ${formatBytes(s.bytes)}`;
       lines.push(`    committed: ${committed} · ${sizes}`);
     }
     if (s.error.where !== null) lines.push(`    where: ${s.error.where}`);
@@ -144,7 +144,7 @@ const NAME_WIDTH_MIN = 16;
 function formatLines(summaries: readonly RunSummary[], columns: number): string[] {
   const cells = summaries.map((s) => [
     s.mode,
-    `${formatCount(s.rows)} rows`,
+    `${formatCount(s.rows)} ${s.rows === 1 ? "row " : "rows"}`,
     `${formatCount(s.files)} ${s.files === 1 ? "file " : "files"}`,
     formatBytes(s.bytes),
     formatDuration(s.duration_ms),

@@ -5,6 +5,11 @@ export function formatCount(value: number): string {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
+/** `1 chunk`, `1,234 chunks` */
+export function formatNumber(value: number, one: string): string {
+  return `${formatCount(value)} ${one}${value === 1 ? "" : "s"}`;
+}
+
 /** `512 B`, `1.5 MB`: powers of 1024. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];

@@ -2,7 +2,7 @@
 
 export type { AggregateSummary, EventSink, RunEvent, RunSummary, SummaryError } from "./event.ts";
 export { formatAggregate, formatCard } from "./card.ts";
-export { chunksText, cut, formatBytes, formatCount, formatDuration } from "./format.ts";
+export { chunksText, cut, formatBytes, formatCount, formatDuration, formatNumber } from "./format.ts";
 export { openWatcher, type ProgressStyle, type Screen, type Watcher } from "./terminal.ts";
 export { type Notice, sendNotices, type Trigger, triggersOf, type Webhook, type Webhooks } from "./notify.ts";
 export {

@@ -3,7 +3,7 @@
 import { RivetError } from "../errors.ts";
 import { redact } from "../redact.ts";
 import type { RunSummary, SummaryError } from "./event.ts";
-import { cut, formatCount, formatDuration } from "./format.ts";
+import { cut, formatDuration, formatNumber } from "./format.ts";
 
 export type Trigger = "failure" | "schema_change" | "degraded";
 
@@ -125,7 +125,7 @@ function toSlackMessage(notice: Notice): object {
     exportName,
     status,
     ...(chunks === null ? [] : [`${chunks} chunks`]),
-    `${formatCount(rows)} rows`,
+    formatNumber(rows, "row"),
     formatDuration(durationMs),
   ].join(" | ");
   const lines = [

@@ -3,7 +3,7 @@
 import { sanitizeTerminal } from "../redact.ts";
 import { formatAggregate, formatCard } from "./card.ts";
 import type { AggregateSummary, EventSink, RunEvent } from "./event.ts";
-import { cut, formatBytes, formatCount, formatDuration } from "./format.ts";
+import { cut, formatBytes, formatCount, formatDuration, formatNumber } from "./format.ts";
 import { type Numbers, Progress, type Standing } from "./progress.ts";
 
 export interface Screen {
@@ -69,9 +69,9 @@ function plainLine(event: RunEvent): string | null {
   switch (event.kind) {
     case "run_started":
       return `${event.exportName}: ${event.resumed ? "resuming" : "reading"} ${event.strategy}, ${
-        formatCount(event.slices)
-      } chunks${event.slicesKept === 0 ? "" : `, ${formatCount(event.slicesKept)} of them done`}, ${event.lanes} ${
-        event.lanes === 1 ? "lane" : "lanes"
+        formatNumber(event.slices, "chunk")
+      }${event.slicesKept === 0 ? "" : `, ${formatCount(event.slicesKept)} of them done`}, ${
+        formatNumber(event.lanes, "lane")
       }`;
     case "waiting":
       return `${event.exportName}: waiting for ${event.holder} to finish (up to ${event.seconds}s)`;

@@ -30,6 +30,7 @@ for (const words of commands) {
     const [usage, description] = stdout.split("\n\n");
     assert.ok(usage!.startsWith(`Usage: ${name}`), usage);
     assert.ok(description!.trim().length > 15, description);
+    assert.doesNotMatch(stdout, /\(default: *(\[\]|\{\})/, "an empty list tells nothing");
     const examples = stdout.split(/\nExamples?:\n/)[1] ?? "";
     assert.ok(examples.includes(name), `no example in the help of \`${name}\``);
     // An option that an example uses is one that the command has.

@@ -108,12 +108,15 @@ Deno.test("a run that was given up is named once, and the next one starts over a
   await withPlace(async (place) => {
     await place.killed();
     const [dead] = await runIds(place, "--running");
+    const none = () => place.rivet("state", "runs", "-c", "rivet.yaml", "--running").then(({ stdout }) => stdout);
+    assert.notEqual(await none(), "No run is under way.\n");
     const neither = await place.rivet("state", "reset-chunks", "-c", "rivet.yaml");
     assert.deepEqual([neither.code, /RIVET_CLI_VALUE_INVALID/.test(neither.stderr)], [1, true]);
     const given = await place.rivet("state", "reset-chunks", "-c", "rivet.yaml", "--stuck-checkpoints");
     assert.equal(given.stdout, `Given up: ${dead!.run_id}\n`);
     const again = await place.rivet("state", "reset-chunks", "-c", "rivet.yaml", "-e", "chunks");
     assert.equal(again.stdout, "No interrupted run.\n");
+    assert.equal(await none(), "No run is under way.\n");
     assert.equal((await place.rivet("run", "-c", "rivet.yaml", "-e", "chunks")).code, 0);
     await assertExact(place);
     assert.deepEqual((await runIds(place)).map((run) => run.status), ["completed", "interrupted"]);
@@ -136,7 +139,8 @@ Deno.test("a cursor is shown, kept by accept after an edit, and forgotten by res
     assert.match((await state("accept", "-e", "inc")).stdout, /is kept for the config as it is now/);
     const kept = await place.rivet("run", "-c", "rivet.yaml", "-e", "inc", "--json");
     assert.equal(JSON.parse(kept.stdout).total_rows, 0, kept.stderr);
-    assert.match((await state("reset", "-e", "inc")).stdout, /is forgotten/);
+    const reset = (await state("reset", "-e", "inc")).stdout;
+    assert.match(reset, /is forgotten: the next run reads everything again, .* beside the files in 'file:.*out\/other/);
     assert.match((await state("reset", "-e", "inc")).stdout, /had no cursor/);
     assert.equal(await show().then((row) => row?.last_cursor_value), null);
     const over = await place.rivet("run", "-c", "rivet.yaml", "-e", "inc", "--json");

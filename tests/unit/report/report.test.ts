@@ -4,6 +4,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatNumber,
   openWatcher,
   type RunEvent,
 } from "../../../src/report/mod.ts";
@@ -18,6 +19,18 @@ Deno.test("numbers, sizes and durations read as people write them", () => {
     "1h 02m 03.0s",
     "1m 00.0s",
   ]);
+});
+
+Deno.test("one of a thing is not many", () => {
+  assert.deepEqual([0, 1, 2, 1200].map((n) => formatNumber(n, "chunk")), [
+    "0 chunks",
+    "1 chunk",
+    "2 chunks",
+    "1,200 chunks",
+  ]);
+  const s = screen(false);
+  openWatcher(s, "auto").events({ ...STARTED, slices: 1, lanes: 1 } as RunEvent);
+  assert.match(s.written.join(""), /, 1 chunk, 1 lane\n/);
 });
 
 function screen(isTerminal: boolean) {
