@@ -14,7 +14,9 @@ export async function writeWholeFile(path: string, pieces: Iterable<string>): Pr
   await Deno.mkdir(folder, { recursive: true });
   const beside = join(folder, `.rivet-${crypto.randomUUID().slice(0, 8)}.tmp`);
   try {
-    await writeInto(beside, { write: true, createNew: true }, pieces, (file) => file.sync());
+    // Nobody may read it in between who may not read the old one.
+    const mode = found?.mode === null || found === null ? {} : { mode: found.mode & 0o777 };
+    await writeInto(beside, { write: true, createNew: true, ...mode }, pieces, (file) => file.sync());
     if (found !== null) await takeRights(found, beside);
     await Deno.rename(beside, place);
   } catch (error) {

@@ -68,9 +68,10 @@ function statusText({ status, skip_reason: reason }: RunSummary): string {
   return reason === null ? status : `${status} (${reason})`;
 }
 
-/** Of an export that did not run, what stands in the place of its numbers. */
+/** Of an export that did not run, what stands in the place of its numbers. What ran without rows may have failed a check. */
 function idleText(s: RunSummary): string | null {
   if (s.status === "already_applied") return statusText(s);
+  if (s.error !== null && s.run_id !== null) return null;
   return s.status === "skipped" ? s.skip_reason : null;
 }
 

@@ -29,13 +29,14 @@ export async function vacuum(db: Db, nowMs: number, keepDays: number): Promise<{
   return { removed };
 }
 
-/** Runs that are over, except the last completed one of each export and those whose files still lie at a destination unnamed. */
+/** Runs that are over, except the last completed one of each export, the one its progression stands at, and those whose files still lie at a destination unnamed. */
 async function oldRuns(sql: Sql, cutoff: string): Promise<string[]> {
   const rows = await sql.all(
     `SELECT r.run_id AS run_id FROM chunk_run r WHERE r.resumable = 0 AND r.updated_at < ?
       AND (r.status <> 'completed' OR EXISTS (SELECT 1 FROM chunk_run n WHERE n.export_name = r.export_name
         AND n.source = r.source AND n.status = 'completed' AND n.mode <> 'repair' AND n.created_at > r.created_at))
-      AND (r.status = 'completed' OR NOT EXISTS (SELECT 1 FROM file_log f WHERE f.run_id = r.run_id))`,
+      AND (r.status = 'completed' OR NOT EXISTS (SELECT 1 FROM file_log f WHERE f.run_id = r.run_id))
+      AND NOT EXISTS (SELECT 1 FROM export_progression p WHERE p.last_committed_run_id = r.run_id)`,
     [cutoff],
   );
   return rows.map((row) => text(row, "run_id"));

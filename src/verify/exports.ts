@@ -126,7 +126,7 @@ async function validatePlace(
     requireContent: entry.verify === "content",
     requireManifest: question.prefix !== null,
     committed: question.runId === null ? await findCommitted(context, place.unitName, destination.uri) : null,
-    unfinished: await findUnfinished(context, entry, place.unitName, destination.uri),
+    unfinished: question.runId === null ? await findUnfinished(context, entry, place.unitName, destination.uri) : null,
     openCore: context.openCore,
     signal: context.signal,
   });

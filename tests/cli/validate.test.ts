@@ -456,5 +456,7 @@ Deno.test("files of an interrupted run are one line with the command that finish
     const first = await scene.json();
     const { legacy_run, failures } = first.report.exports[0]!.verification;
     assert.deepEqual([first.code, legacy_run, failures.map(({ kind }) => kind)], [0, false, ["run_unfinished"]]);
+    const unknown = await scene.json("--run-id", "nobody");
+    assert.deepEqual([unknown.code, unknown.report.errors.map((e) => e.code)], [1, ["RIVET_CLI_RUN_ID_UNKNOWN"]]);
   });
 });

@@ -408,3 +408,17 @@ each("vacuum forgets what is old and over, and keeps what is still asked for", a
   await state.vacuum(-1);
   assert.deepEqual((await state.runs({ limit: 10 })).map((r) => r.runId), ["r4", "r2"]);
 });
+
+each(
+  "vacuum keeps the run that an export's progression stands at, though later ones found nothing new",
+  async (place) => {
+    await using state = await place.open();
+    const lease = await mustTake(state);
+    await completeRun(state, "r1", lease, incremental("1"), { startedAt: "2026-01-01T00:00:00.000Z" });
+    await completeRun(state, "r2", lease, incremental("1"), { startedAt: "2026-01-02T00:00:00.000Z" });
+    const kept = (await state.progression("orders"))[0]?.last_committed_run_id;
+    await state.vacuum(-1);
+    const left = (await state.runs({ limit: 10 })).map((r) => r.runId);
+    assert.ok(left.includes(kept ?? "") && left.includes("r2"), `${left} without ${kept}`);
+  },
+);

@@ -59,3 +59,21 @@ Deno.test({
   fn: () =>
     assert.rejects(writeWholeFile("/dev/full", ["small"]), (error: { code?: string }) => error.code === "ENOSPC"),
 });
+
+Deno.test({
+  name: "what is being written is never readable by more than the old file was",
+  ignore: !isUnix,
+  fn: async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "a.txt");
+    await Deno.writeTextFile(path, "old", { mode: 0o600 });
+    const modes: (number | null)[] = [];
+    function* looking(): Generator<string> {
+      yield "new ".repeat(50_000);
+      for (const { name } of Deno.readDirSync(folder.path)) modes.push(Deno.statSync(join(folder.path, name)).mode);
+      yield "end";
+    }
+    await writeWholeFile(path, looking());
+    assert.deepEqual(modes.map((mode) => (mode ?? 0) & 0o777), [0o600, 0o600]);
+  },
+});

@@ -161,7 +161,7 @@ Deno.test("what did not run says why in the place of its numbers, and one line g
     error: stop,
     resume_command: "rivet run -c r.yaml -e c",
   };
-  const left = { ...done, export_name: "d", status: "skipped", skip_reason: "not started", error: stop };
+  const left = { ...done, export_name: "d", status: "skipped", skip_reason: "not started", run_id: null, error: stop };
   const all = told({ resume_command: "rivet run -c r.yaml" }, done, applied, stopped, left);
   assert.match(all, /^• b +full {2}already applied$/m);
   assert.match(all, /^• d +full {2}not started$/m);
@@ -172,6 +172,12 @@ Deno.test("what did not run says why in the place of its numbers, and one line g
   const never = told({ resume_command: "rivet run -c r.yaml -e d" }, done, left);
   assert.match(never, /\n {2}resume: rivet run -c r\.yaml -e d\n$/);
   assert.match(told({}, { ...applied, ...CARD }), /status: +already applied\n/);
+  const empty = { ...left, run_id: "d_1", skip_reason: "no rows", error: { ...stop, error: "The counts differ" } };
+  assert.match(
+    told({}, done, empty),
+    /\n {2}d: \[RIVET_RUN_INTERRUPTED\] The counts differ\n/,
+    "it ran, and failed a check",
+  );
 });
 
 const CARD = {
