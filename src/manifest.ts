@@ -147,18 +147,6 @@ export function toManifestText(manifest: Manifest): ManifestText {
   return writer.finish({ ...manifest, parts: [] });
 }
 
-/** The manifest's bytes, as one. */
-export function formatManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const { size, pieces } = toManifestText(manifest);
-  const bytes = new Uint8Array(size);
-  let filled = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, filled);
-    filled += piece.length;
-  }
-  return bytes;
-}
-
 /** `xxh3:` and 16 hex digits, of bytes in any number of pieces. */
 export async function fingerprintBytes(...pieces: readonly Uint8Array[]): Promise<string> {
   const hash = await createXXHash3();
@@ -206,7 +194,7 @@ export function parseManifest(text: string | Uint8Array, where: string): Manifes
   return { ...manifest, parts: manifest.parts.map((part) => isWhole(part) ? part : { ...UNRECORDED, ...part }) };
 }
 
-/** The JSON value in the bytes; of what `formatManifest` wrote, at any length. */
+/** The JSON value in the bytes; of what `ManifestWriter` wrote, at any length. */
 function parseBytes(bytes: Uint8Array): unknown {
   const decoder = new TextDecoder();
   if (bytes.length <= WHOLE_TEXT_BYTES_MAX) return JSON.parse(decoder.decode(bytes));

@@ -2,6 +2,7 @@
 
 import { RivetError } from "../errors.ts";
 import { describeFileFault, isNoRoom } from "../file_fault.ts";
+import type { Terminal } from "./command.ts";
 import { writeWholeFile } from "../whole_file.ts";
 
 /** Whoever reads the file finds the old one or the whole new one. Throws RIVET_CLI_OUTPUT_UNWRITABLE; then the old one is as it was. */
@@ -11,6 +12,25 @@ export async function writeOutputFile(path: string, text: string | Iterable<stri
   } catch (cause) {
     throw unwritable(path, cause);
   }
+}
+
+/** How a report was asked for. */
+export interface ReportFlags {
+  readonly json?: true | undefined;
+  readonly format: "pretty" | "json";
+  readonly output?: string | undefined;
+}
+
+/** A report on stdout, as text or as JSON, and as JSON in the file of `-o`. */
+export async function writeReport(
+  { out }: Terminal,
+  flags: ReportFlags,
+  report: { readonly json: () => Iterable<string>; readonly text: () => string },
+): Promise<void> {
+  if (flags.json === true || (flags.format === "json" && flags.output === undefined)) {
+    for (const piece of report.json()) out(piece);
+  } else if (flags.format === "pretty") out(report.text());
+  if (flags.output !== undefined) await writeOutputFile(flags.output, report.json());
 }
 
 /** Before long work: a folder in the place of the file would be found out only when the work is done. */

@@ -3,7 +3,6 @@
 import { Option } from "@commander-js/extra-typings";
 import { RivetError } from "../errors.ts";
 import type { Config } from "../config/mod.ts";
-import type { ReconcileReport } from "../verify/mod.ts";
 import type { RunContext } from "../run/mod.ts";
 import type { LateState } from "../state/mod.ts";
 import {
@@ -85,7 +84,8 @@ async function reconcile(context: CommandContext, flags: Flags): Promise<void> {
       runId: flags.runId ?? null,
     });
   });
-  await writeReport(context, report, flags, formatReconcile);
+  const { writeReport } = await import("./file.ts");
+  await writeReport(context.terminal, flags, { json: () => jsonPieces(report), text: () => formatReconcile(report) });
   context.setExitCode(reconcileExitCode(report));
 }
 
@@ -129,18 +129,4 @@ export async function buildReconcileContext(
       requests: Parameters<typeof compareSliceKeys>[2],
     ) => compareSliceKeys(engine, input, requests),
   };
-}
-
-async function writeReport(
-  context: CommandContext,
-  report: ReconcileReport,
-  flags: Flags,
-  format: (report: ReconcileReport) => string,
-): Promise<void> {
-  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
-  if (asJson) { for (const piece of jsonPieces(report)) context.terminal.out(piece); }
-  else if (flags.format === "pretty") context.terminal.out(format(report));
-  if (flags.output === undefined) return;
-  const { writeOutputFile } = await import("./file.ts");
-  await writeOutputFile(flags.output, jsonPieces(report));
 }

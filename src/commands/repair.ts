@@ -136,13 +136,9 @@ async function readReport(path: string): Promise<string> {
   }
 }
 
-async function write(context: CommandContext, flags: Flags, value: object, text: string): Promise<void> {
-  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
-  if (asJson) { for (const piece of jsonPieces(value)) context.terminal.out(piece); }
-  else if (flags.format === "pretty") context.terminal.out(text);
-  if (flags.output === undefined) return;
-  const { writeOutputFile } = await import("./file.ts");
-  await writeOutputFile(flags.output, jsonPieces(value));
+async function write({ terminal }: CommandContext, flags: Flags, value: object, text: string): Promise<void> {
+  const { writeReport } = await import("./file.ts");
+  await writeReport(terminal, flags, { json: () => jsonPieces(value), text: () => text });
 }
 
 /** What remains is wrong data; what stopped a repair says whether to try again. */

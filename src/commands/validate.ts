@@ -110,11 +110,10 @@ async function validate(context: CommandContext, flags: Flags): Promise<void> {
       prefix: flags.prefix ?? null,
     },
   );
-  const json = toJson(verify.toValidateJson(report));
-  const asJson = flags.json === true || (flags.format === "json" && flags.output === undefined);
-  if (asJson) context.terminal.out(json);
-  else if (flags.format === "pretty") context.terminal.out(verify.formatValidateReport(report));
-  if (flags.output !== undefined) await (await import("./file.ts")).writeOutputFile(flags.output, json);
+  await (await import("./file.ts")).writeReport(context.terminal, flags, {
+    json: () => [toJson(verify.toValidateJson(report))],
+    text: () => verify.formatValidateReport(report),
+  });
   const failure = verify.validateFailure(report, placeOf(flags));
   if (failure !== null) throw failure;
 }

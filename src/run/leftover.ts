@@ -14,16 +14,18 @@ export async function sweepRun(destination: Destination, name: string, runId: st
 }
 
 /** Runs looked at when a new one begins; older ones were cleared by the runs in between. */
-export const ABANDONED_RUNS_MAX = 20;
+const ABANDONED_RUNS_MAX = 20;
+
+/** No run of the export is open when one begins: every one that did not complete has been given up. */
+export async function findAbandoned(state: State, key: ExportKey): Promise<StoredRun[]> {
+  const runs = await state.runs({ exportName: key.exportName, limit: ABANDONED_RUNS_MAX });
+  return runs.filter((run) => run.status !== "completed" && run.key.source === key.source);
+}
 
 /** Files of runs that will never finish are not part of any picture: committed, uncommitted and published ones go, markers first. */
 export async function removeAbandoned(state: State, key: ExportKey, destination: Destination): Promise<void> {
-  // No run of the export is open here: every one that did not complete has been given up.
-  const runs = (await state.runs({ exportName: key.exportName, limit: ABANDONED_RUNS_MAX }))
-    .filter((run) =>
-      run.status !== "completed" && run.key.source === key.source && run.destinationUri === destination.uri
-    );
-  for (const abandoned of runs) {
+  for (const abandoned of await findAbandoned(state, key)) {
+    if (abandoned.destinationUri !== destination.uri) continue;
     const { runId } = abandoned;
     const stem = stemOf(key.exportName, runId);
     const named = await namedByRepaired(destination, abandoned);

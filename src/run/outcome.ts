@@ -1,6 +1,7 @@
 // What the chunks of a run came to, summed as it is read from the state: a million of them are never in memory with what they observed.
 
 import type { ObservedColumn, SliceObservations } from "../core/mod.ts";
+import { slicePages } from "../state/mod.ts";
 import type { Run } from "./run.ts";
 
 export interface Outcome {
@@ -21,9 +22,7 @@ export async function readOutcome({ state, runId }: Pick<Run, "state" | "runId">
   let lastError: string | null = null;
   let first: SliceObservations | null = null;
   const others = new ObservationSum();
-  for (let after = -1;;) {
-    const page = await state.slicesAfter(runId, after);
-    if (page.length === 0) break;
+  for await (const page of slicePages(state, runId)) {
     for (const { status, observations, lastError: error } of page) {
       slices++;
       if (status !== "completed" && open++ === 0) lastError = error;
@@ -31,7 +30,6 @@ export async function readOutcome({ state, runId }: Pick<Run, "state" | "runId">
       if (first === null && observations.rows > 0) first = observations;
       else others.add(observations);
     }
-    after = page.at(-1)!.index;
   }
   return { slices, open, lastError, observations: [...(first === null ? [] : [first]), ...others.get()] };
 }

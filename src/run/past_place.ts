@@ -8,7 +8,7 @@ import { dayOf, resolvePlace, type Unit } from "../plan/mod.ts";
 import type { StoredRun } from "../state/mod.ts";
 import type { RunContext } from "./context.ts";
 import type { LeasedTools } from "./leased.ts";
-import { ABANDONED_RUNS_MAX } from "./leftover.ts";
+import { findAbandoned } from "./leftover.ts";
 import type { RunRecorder } from "./recorder.ts";
 import type { Intent } from "./run.ts";
 
@@ -23,10 +23,8 @@ export interface PastPlaces {
 /** `here` is where the run that begins writes: what lies there is cleared by its own rules. */
 export async function removeAbandonedElsewhere(places: PastPlaces, here: string): Promise<void> {
   const { state, key, signal } = places.tools;
-  // No run of the export is open: every one that did not complete has been given up.
-  const runs = (await state.runs({ exportName: key.exportName, limit: ABANDONED_RUNS_MAX }))
-    .filter((run) => run.status !== "completed" && run.key.source === key.source && run.destinationUri !== here);
-  for (const run of runs) {
+  for (const run of await findAbandoned(state, key)) {
+    if (run.destinationUri === here) continue;
     const files = (await state.parts(run.runId)).map(({ fileName }) => fileName);
     if (files.length === 0) continue;
     try {

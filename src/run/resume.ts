@@ -2,7 +2,7 @@
 
 import { findDamages, listByKey } from "../destination/mod.ts";
 import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
-import type { StoredRun } from "../state/mod.ts";
+import { slicePages, type StoredRun } from "../state/mod.ts";
 import { sweepRun } from "./leftover.ts";
 import { levelOf, worst } from "./level.ts";
 import { readParts } from "./parts.ts";
@@ -53,9 +53,7 @@ interface StoredWork {
 
 async function readStored({ state, runId }: Pick<Run, "state" | "runId">): Promise<StoredWork> {
   const work: StoredWork = { slices: [], rows: new Map(), damaged: new Map() };
-  for (let after = -1;;) {
-    const page = await state.slicesAfter(runId, after);
-    if (page.length === 0) return work;
+  for await (const page of slicePages(state, runId)) {
     for (const slice of fromSliceIntents(page)) work.slices.push(slice);
     for (const { index, status, rows, observations } of page) {
       if (status !== "completed") continue;
@@ -63,8 +61,8 @@ async function readStored({ state, runId }: Pick<Run, "state" | "runId">): Promi
       else if (rows !== observations.rows) work.damaged.set(index, DIFFERING);
       else work.rows.set(index, rows);
     }
-    after = page.at(-1)!.index;
   }
+  return work;
 }
 
 const DIFFERING = "its recorded rows and parts differ";

@@ -1,5 +1,6 @@
 // The door of state/.
 
+export { slicePages } from "./pages.ts";
 export { type LateState, openStateLater } from "./late.ts";
 export { type CopyOptions, type CopyReport, copyState } from "./copy.ts";
 export { inspectState, type StateInspection } from "./inspect.ts";

@@ -2,7 +2,7 @@
 
 import type { SliceObservations } from "../core/mod.ts";
 import { fromSliceIntents, type Slice } from "../plan/mod.ts";
-import type { State, StoredPart, StoredSlice } from "../state/mod.ts";
+import { slicePages, type State, type StoredPart, type StoredSlice } from "../state/mod.ts";
 
 export interface RecordedSlice {
   readonly index: number;
@@ -18,15 +18,13 @@ export async function readRecorded(
 ): Promise<{ slices: Slice[]; recorded: RecordedSlice[] }> {
   const slices: Slice[] = [];
   const recorded: RecordedSlice[] = [];
-  for (let after = -1;;) {
-    const page = await state.slicesAfter(runId, after);
-    if (page.length === 0) return { slices, recorded };
+  for await (const page of slicePages(state, runId)) {
     for (const slice of fromSliceIntents(page)) slices.push(slice);
     for (const { index, observations } of page) {
       recorded.push({ index, observations: observations === null || values ? observations : toRows(observations) });
     }
-    after = page.at(-1)!.index;
   }
+  return { slices, recorded };
 }
 
 const NONE = { columns: [], edge: {}, unique: [] };
@@ -45,10 +43,7 @@ export async function* readPages(
   state: Pick<State, "slicesAfter" | "partsBetween">,
   runId: string,
 ): AsyncGenerator<RecordedPage> {
-  for (let after = -1;;) {
-    const slices = await state.slicesAfter(runId, after);
-    if (slices.length === 0) return;
-    after = slices.at(-1)!.index;
-    yield { slices, parts: await state.partsBetween(runId, slices[0]!.index, after) };
+  for await (const slices of slicePages(state, runId)) {
+    yield { slices, parts: await state.partsBetween(runId, slices[0]!.index, slices.at(-1)!.index) };
   }
 }

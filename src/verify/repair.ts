@@ -59,11 +59,7 @@ export async function planRepair(
       await addStored(context, target, found, manifests);
     }
   }
-  const actions: RepairAction[] = [];
-  for (const [runId, list] of found) {
-    // All chunks of a run may be among them: too many to be arguments of a call.
-    for (const action of await completeActions(context, entry, runId, list, skipped)) actions.push(action);
-  }
+  const actions = await completeAll(context, entry, found, skipped);
   return {
     rivet_version: context.version,
     export_name: entry.name,
@@ -129,11 +125,7 @@ async function planStored(
     record.listed.add(index);
     found.set(run.runId, list);
   }
-  const actions: RepairAction[] = [];
-  for (const [runId, list] of found) {
-    // All chunks of a run may be among them: too many to be arguments of a call.
-    for (const action of await completeActions(context, entry, runId, list, skipped)) actions.push(action);
-  }
+  const actions = await completeAll(context, entry, found, skipped);
   const newest = targets.find(({ run }) => run !== null)?.run;
   return {
     rivet_version: context.version,
@@ -217,6 +209,20 @@ function describe(slice: Slice, run: StoredRun, reason: string): RepairAction {
     end_key: slice.end,
     reason,
   };
+}
+
+async function completeAll(
+  context: RepairContext,
+  entry: Export,
+  found: ReadonlyMap<string, RepairAction[]>,
+  skipped: string[],
+): Promise<RepairAction[]> {
+  const actions: RepairAction[] = [];
+  for (const [runId, list] of found) {
+    // All chunks of a run may be among them: too many to be arguments of a call.
+    for (const action of await completeActions(context, entry, runId, list, skipped)) actions.push(action);
+  }
+  return actions;
 }
 
 /** Checks actions against the recorded chunks (RR6), and adds chunks that only make sense together. */

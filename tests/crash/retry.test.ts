@@ -51,21 +51,27 @@ interface Outcome {
   readonly warnings: number;
 }
 
-async function run(faults: Outages, maxRetries = 3, chunkSize = 10): Promise<Outcome> {
-  await using folder = await temporaryFolder(inMemory());
+/** A table of so many rows, and the config that exports it in chunks. */
+async function prepare(folder: string, rows: number, chunkSize: number, tuning = ""): Promise<string> {
   {
-    using db = new DatabaseSync(join(folder.path, "shop.db"));
+    using db = new DatabaseSync(join(folder, "shop.db"));
     db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)");
-    for (let id = 1; id <= 30; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
+    for (let id = 1; id <= rows; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
   }
-  const configPath = join(folder.path, "rivet.yaml");
+  const configPath = join(folder, "rivet.yaml");
   await Deno.writeTextFile(
     configPath,
-    `source: {type: sqlite, path: shop.db, tuning: {profile: fast, max_retries: ${maxRetries}}}
+    `source: {type: sqlite, path: shop.db${tuning}}
 exports:
   - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: ${chunkSize}, format: csv, compression: none, destination: {type: local, path: out}}
 `,
   );
+  return configPath;
+}
+
+async function run(faults: Outages, maxRetries = 3, chunkSize = 10): Promise<Outcome> {
+  await using folder = await temporaryFolder(inMemory());
+  const configPath = await prepare(folder.path, 30, chunkSize, `, tuning: {profile: fast, max_retries: ${maxRetries}}`);
   const events: RunEvent[] = [];
   const [summary] = (await runEngine({ configPath, faults, onEvent: (event) => events.push(event) })).per_export;
   const out = join(folder.path, "out");
@@ -143,19 +149,7 @@ Deno.test("of chunks that are read together, those that fail are tried again and
 
 Deno.test("of chunks that are read together, one mistake ends the run, and the next run has what was kept", async () => {
   await using folder = await temporaryFolder(inMemory());
-  {
-    using db = new DatabaseSync(join(folder.path, "shop.db"));
-    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)");
-    for (let id = 1; id <= 60; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
-  }
-  const configPath = join(folder.path, "rivet.yaml");
-  await Deno.writeTextFile(
-    configPath,
-    `source: {type: sqlite, path: shop.db}
-exports:
-  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1, format: csv, compression: none, destination: {type: local, path: out}}
-`,
-  );
+  const configPath = await prepare(folder.path, 60, 1);
   let reads = 0;
   class Fortieth extends Outages {
     override point(name: string): void {
@@ -178,19 +172,7 @@ exports:
 
 Deno.test("what was claimed behind a slow chunk is begun when that chunk is committed", async () => {
   await using folder = await temporaryFolder(inMemory());
-  {
-    using db = new DatabaseSync(join(folder.path, "shop.db"));
-    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)");
-    for (let id = 1; id <= 60; id++) db.prepare("INSERT INTO t VALUES (?)").run(id);
-  }
-  const configPath = join(folder.path, "rivet.yaml");
-  await Deno.writeTextFile(
-    configPath,
-    `source: {type: sqlite, path: shop.db}
-exports:
-  - {name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1, format: csv, compression: none, destination: {type: local, path: out}}
-`,
-  );
+  const configPath = await prepare(folder.path, 60, 1);
   const told: string[] = [];
   const slow: number[] = [];
   const [summary] = (await runEngine({

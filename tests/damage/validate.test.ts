@@ -1,13 +1,13 @@
 // A good export is damaged in one way at a time, on every kind of destination: `validate` finds it, names it, and ends with the right code.
 
 import assert from "node:assert/strict";
+import { formatManifest } from "../support/manifest_bytes.ts";
 import { createHash } from "node:crypto";
 import { openCore } from "../../src/core/mod.ts";
 import { type Destination, openDestination } from "../../src/destination/mod.ts";
 import { crc32cOf, crcToDecimal } from "../../src/destination/digest.ts";
 import {
   fingerprintBytes,
-  formatManifest,
   formatMarker,
   type Manifest,
   MANIFEST_KEY,

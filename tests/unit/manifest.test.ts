@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
+import { formatManifest } from "../support/manifest_bytes.ts";
 import {
   addChecksums,
   findContradictions,
   fingerprintBytes,
-  formatManifest,
   formatMarker,
   type Manifest,
   ManifestWriter,
