@@ -28,7 +28,7 @@ export async function sendHttp(request: HttpRequest, timeoutMs: number): Promise
   }
 }
 
-const PIECE_BYTES = 64 * 1024;
+const PIECE_BYTES = 1 << 20;
 
 function isLarge(body: BodyInit): body is Uint8Array<ArrayBuffer> {
   return body instanceof Uint8Array && body.length > PIECE_BYTES;
@@ -39,7 +39,7 @@ function isLarge(body: BodyInit): body is Uint8Array<ArrayBuffer> {
  * blocks of megabytes comes late; only a Blob has a length and is read as a stream.
  */
 class LentBytes extends Blob {
-  constructor(private readonly lent: Uint8Array) {
+  constructor(private readonly lent: Uint8Array<ArrayBuffer>) {
     super();
   }
 
@@ -50,16 +50,12 @@ class LentBytes extends Blob {
   override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
     const { lent } = this;
     let at = 0;
-    let sent: Uint8Array<ArrayBuffer> | null = null;
     return new ReadableStream({
       pull(controller) {
-        // Asked for the next piece, the reader is done with the last one.
-        sent?.buffer.transfer(0);
-        sent = null;
         if (at >= lent.length) return controller.close();
-        sent = new Uint8Array(lent.subarray(at, at + PIECE_BYTES));
-        at += sent.length;
-        controller.enqueue(sent);
+        const piece = lent.subarray(at, at + PIECE_BYTES);
+        at += piece.length;
+        controller.enqueue(piece);
       },
     }, { highWaterMark: 0 });
   }

@@ -2,12 +2,13 @@
 
 import type { Destination } from "./destination.ts";
 import { openLocal } from "./local.ts";
+import { openLater } from "./late.ts";
 import { checkFolder } from "./local_file.ts";
 import type { OpenOptions } from "./options.ts";
 import { checkLocation, type ResolvedDestination } from "./resolved.ts";
 import { openStdout } from "./stdout.ts";
 
-/** Loads a store's client, so that opening it takes no longer than reading its credentials. */
+/** Loads a store's client, so that the first request need not wait for it. */
 export async function loadDestination(kind: ResolvedDestination["kind"]): Promise<void> {
   switch (kind) {
     case "stdout":
@@ -37,7 +38,7 @@ export async function openDestination(resolved: ResolvedDestination, options: Op
     case "local":
       return openLocal(ready.path);
     case "s3":
-      return (await import("./s3.ts")).openS3(ready, refresh, options);
+      return openLater(ready, async () => (await import("./s3.ts")).openS3(ready, refresh, options));
     case "gcs":
       return (await import("./gcs.ts")).openGcs(ready, refresh, options);
     case "azure":
@@ -68,7 +69,7 @@ export async function withCredentials(
     case "local":
       return resolved;
     case "s3":
-      return await (await import("./s3_client.ts")).withS3Credentials(resolved, env);
+      return await (await import("./s3_credentials.ts")).withS3Credentials(resolved, env);
     case "gcs":
       return await (await import("./gcs_credentials.ts")).withGcsCredentials(resolved, env);
     case "azure":

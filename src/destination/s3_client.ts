@@ -1,11 +1,10 @@
-// The S3 client as rivet sets it up: no environment, no files, no addressing surprises; and the credentials it is given.
+// The S3 client as rivet sets it up: no environment, no files, no addressing surprises.
 
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { RivetError } from "../errors.ts";
 import { isBrokenConnection, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
-import { readSecret } from "./secret.ts";
 import { translateStream } from "./stream.ts";
 
 const ATTEMPTS = 5;
@@ -13,7 +12,7 @@ const ATTEMPTS = 5;
 /** Below this, retries and signatures cope and nobody needs to know. */
 const CLOCK_SKEW_MS_MAX = 240_000;
 
-const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+const SILENT_LOGGER = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 export function connectS3(location: S3Location, options: OpenOptions): S3Client {
   const { endpoint, region } = location;
@@ -36,12 +35,28 @@ export function connectS3(location: S3Location, options: OpenOptions): S3Client 
       handle: (request: S3Request, given?: { abortSignal?: unknown }) =>
         sendS3(request, given?.abortSignal as AbortSignal | undefined, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS),
     },
-    logger: SILENT,
+    logger: SILENT_LOGGER,
     defaultUserAgentProvider: () => Promise.resolve([["rivet"]]),
     ...toIdentity(location.auth),
   });
+  leaveBlocksUnsigned(client);
   warnOfClock(client, options.onWarning);
   return client;
+}
+
+/**
+ * Every block carries a CRC32C or an MD5 that the store compares, and that header is signed. A SHA-256 of the block beside it would be
+ * the most expensive of all that an upload computes, and prove nothing more behind TLS; without TLS only this machine can be reached.
+ */
+function leaveBlocksUnsigned(client: S3Client): void {
+  client.middlewareStack.add(
+    (next, context) => (args) => {
+      const { headers } = args.request as S3Request;
+      if (context.commandName === "UploadPartCommand") headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";
+      return next(args);
+    },
+    { step: "build", name: "leaveBlocksUnsigned" },
+  );
 }
 
 function toIdentity(auth: S3Auth): S3ClientConfig {
@@ -73,7 +88,7 @@ interface S3Request {
   readonly port?: number;
   readonly path: string;
   readonly query?: Readonly<Record<string, string | string[] | null>>;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Record<string, string>;
   readonly body?: BodyInit;
 }
 
@@ -142,66 +157,4 @@ function warnOfClock(client: S3Client, onWarning: OpenOptions["onWarning"]): voi
     },
     { step: "initialize", name: "warnOfClock" },
   );
-}
-
-/** Reads the credentials a location refers to: named variables, or AWS's own chain with its profile. */
-export async function withS3Credentials(
-  location: S3Location,
-  env: (name: string) => string | undefined,
-): Promise<S3Location> {
-  const { auth } = location;
-  switch (auth.kind) {
-    case "anonymous":
-    case "keys":
-      return location;
-    case "env": {
-      const keys: S3Auth = {
-        kind: "keys",
-        accessKeyId: readSecret(env, auth.accessKeyEnv),
-        secretAccessKey: readSecret(env, auth.secretKeyEnv),
-        sessionToken: auth.sessionTokenEnv === null ? null : readSecret(env, auth.sessionTokenEnv),
-        expiresAtMs: null,
-      };
-      return { ...location, auth: keys };
-    }
-    case "chain":
-      return await readChain(location, auth.profile);
-    default: {
-      const never: never = auth;
-      return never;
-    }
-  }
-}
-
-async function readChain(location: S3Location, profile: string | null): Promise<S3Location> {
-  // Files are read anew each time: somebody may have renewed them since.
-  const chain: S3ClientConfig & { ignoreCache: boolean } = { ignoreCache: true };
-  const client = new S3Client({
-    ...chain,
-    ...(profile === null ? {} : { profile }),
-    ...(location.region === null ? {} : { region: location.region }),
-    logger: SILENT,
-  });
-  try {
-    const found = await client.config.credentials();
-    const region = location.region ?? await client.config.region().catch(() => S3_REGION_DEFAULT);
-    const auth: S3Auth = {
-      kind: "keys",
-      accessKeyId: found.accessKeyId,
-      secretAccessKey: found.secretAccessKey,
-      sessionToken: found.sessionToken ?? null,
-      expiresAtMs: found.expiration?.getTime() ?? null,
-    };
-    return { ...location, region, auth };
-  } catch (cause) {
-    throw new RivetError("RIVET_DEST_CREDENTIALS_INVALID", "No AWS credentials were found", {
-      where: `s3://${location.bucket}`,
-      cure: profile === null
-        ? "Set 'access_key_env' and 'secret_key_env', or 'aws_profile', or let the machine's role give them"
-        : `Check the profile '${profile}'; 'aws sts get-caller-identity --profile ${profile}' tries it`,
-      cause,
-    });
-  } finally {
-    client.destroy();
-  }
 }

@@ -42,7 +42,7 @@ export function uploadOptions(put: PutOptions, oneshotBudgetMb: number, open: Op
 }
 
 /** Memory of an upload is bounded by this many blocks and the one being gathered. */
-const BLOCKS_IN_FLIGHT_MAX = 2;
+const BLOCKS_IN_FLIGHT_MAX = 3;
 
 /** A call to the store whose errors become ours. */
 export type Translate = <T>(call: () => Promise<T>) => Promise<T>;
@@ -79,7 +79,8 @@ async function uploadBlocks<Part>(
   stop: AbortController,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  const target = await translate(() => store.begin(signal));
+  // The next block is gathered while the store still answers.
+  const begun = translate(() => beginUpload(store, signal));
   const sent: Promise<Part>[] = [];
   const inFlight = new Set<Promise<unknown>>();
   try {
@@ -88,7 +89,10 @@ async function uploadBlocks<Part>(
       size += block.bytes.length;
       while (inFlight.size >= BLOCKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
       signal.throwIfAborted();
-      const part = translate(() => target.putBlock(block, signal));
+      const part = begun.then((target) => {
+        signal.throwIfAborted();
+        return translate(() => target.putBlock(block, signal));
+      });
       sent.push(part);
       const done: Promise<unknown> = part.catch((error) => stop.abort(error)).finally(() => {
         inFlight.delete(done);
@@ -99,13 +103,30 @@ async function uploadBlocks<Part>(
       if (block.isLast) break;
     }
     const parts = await Promise.all(sent);
+    const target = await begun;
     return await translate(() => target.complete(parts, size, signal));
   } catch (error) {
     stop.abort(error);
     await Promise.allSettled(sent);
-    await target.abort();
+    await begun.then((target) => target.abort(), () => {});
     // A failed block is why the rest was given up.
     throw signal.reason ?? error;
+  }
+}
+
+/** How long the answer to a begun upload is waited for when it is not wanted any more: only with its id can it be aborted. */
+const BEGIN_PATIENCE_MS = 5_000;
+
+async function beginUpload<Part>(store: BlockStore<Part>, signal: AbortSignal): Promise<BlockUpload<Part>> {
+  const late = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const wait = () => timer = setTimeout(() => late.abort(signal.reason), BEGIN_PATIENCE_MS);
+  signal.addEventListener("abort", wait, { once: true });
+  try {
+    return await store.begin(late.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", wait);
   }
 }
 

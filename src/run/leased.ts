@@ -1,7 +1,7 @@
 // Chunks read under the lease of their export, whatever begins and ends them. What fails before the first chunk is tried again.
 
 import { RivetError, toRivetError, withWhere } from "../errors.ts";
-import type { Destination, ResolvedDestination } from "../destination/mod.ts";
+import { type Destination, loadDestination, type ResolvedDestination } from "../destination/mod.ts";
 import { checkRules, dayOf, lanesFor, resolvePlace, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
 import type { Source, SourceConnection } from "../source/mod.ts";
@@ -140,6 +140,8 @@ async function runWithLease(
     if (run === null) return;
     await using _destination = run.destination;
     recorder.begin(run);
+    // The end of the run asks the store for the first time: its client is loaded while the lanes work.
+    loadDestination(run.task.destination.kind).catch(() => {});
     warm?.keep(connection, run.task.destination, Math.min(run.task.lanes, run.slices.length));
     await runSlices(run, connection);
     await work.finish(run, connection);

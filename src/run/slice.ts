@@ -1,5 +1,6 @@
 // One slice from source to destination: rows in, file bytes out, beside each other. Knows neither state nor other slices.
 
+import { lookAtConnections } from "../connections.ts";
 import { invariant, RivetError } from "../errors.ts";
 import type { ColumnSpec, Core, EncoderSpec, PartObservations, SliceObservations } from "../core/mod.ts";
 import type { Destination } from "../destination/mod.ts";
@@ -55,6 +56,8 @@ export interface SliceTools {
   onRead?(report: ReadReport, bytes: number): void;
 }
 
+/** What is under way to a store goes on when the thread looks at its connections: at least so often, while rows come without a pause. */
+const LOOK_EVERY_MS = 10;
 /** Bytes that may wait for the destination before the source is made to wait. */
 const QUEUE_BYTES_MAX = 4 << 20;
 /** Files of one slice that may be under way to the destination at once. */
@@ -81,12 +84,19 @@ export async function runSlice(request: SliceRequest, tools: SliceTools): Promis
     tools.onProgress({ rows: writer.rowsDone, bytesRead, bytesWritten: writer.bytes });
     return writer.ready(QUEUE_BYTES_MAX);
   };
+  let lookAt = performance.now() + LOOK_EVERY_MS;
+  const look = async (room: Promise<void> | void) => {
+    await room;
+    await lookAtConnections();
+    lookAt = performance.now() + LOOK_EVERY_MS;
+  };
   const sink: RowSink = {
     room: (bytes) => encoder.room(bytes),
     wrote(bytes) {
       bytesRead += bytes;
       encoder.wrote(bytes);
-      return drain();
+      const room = drain();
+      return performance.now() < lookAt ? room : look(room);
     },
     control: () => control.shift() ?? null,
   };

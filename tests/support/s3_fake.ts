@@ -1,17 +1,41 @@
 // An S3 server in memory that is as strict as the real one: it checks signatures, payload digests and checksums, keeps uploads open
 // until they are completed or aborted, and does wrong only when a test asks for it.
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { compareKeys } from "../../src/destination/key.ts";
-import { crc32cOf } from "../../src/destination/digest.ts";
+import { crc32cOf, crcToBase64, crcToDecimal } from "../../src/destination/digest.ts";
+import { joinCrc32c } from "./crc_join.ts";
 import { accessKeyOf, isSigned, sha256, skewSeconds } from "./s3_signature.ts";
 
-export interface FakeObject {
-  bytes: Uint8Array<ArrayBuffer>;
-  etag: string;
-  /** Base64; absent on a server without checksums. */
-  crc32c: string | null;
-  contentType: string | null;
+export class FakeObject {
+  readonly size: number;
+  #pieces: readonly Uint8Array<ArrayBuffer>[];
+
+  /** `crc32c` is base64; absent on a server without checksums. */
+  constructor(
+    pieces: readonly Uint8Array<ArrayBuffer>[],
+    readonly etag: string,
+    readonly crc32c: string | null,
+    readonly contentType: string | null,
+  ) {
+    this.#pieces = pieces;
+    this.size = pieces.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** The parts of an upload are joined when somebody wants to see them: a server that answers at once is not busy with copying. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#pieces.length !== 1) this.#pieces = [new Uint8Array(Buffer.concat(this.#pieces))];
+    return this.#pieces[0]!;
+  }
+}
+
+/** A part of an upload as it is stored. */
+interface Part {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly md5: Buffer;
+  /** Base64. */
+  readonly crc32c: string;
 }
 
 interface Upload {
@@ -19,7 +43,7 @@ interface Upload {
   readonly key: string;
   readonly contentType: string | null;
   readonly checks: boolean;
-  readonly parts: Map<number, { bytes: Uint8Array<ArrayBuffer>; md5: Uint8Array }>;
+  readonly parts: Map<number, Part>;
 }
 
 /** `PUT object`, `POST uploads`, `PUT part`, `POST complete`, `DELETE upload`, `GET list` … and how often it came. */
@@ -117,11 +141,20 @@ async function answer(fake: FakeS3, request: Request, counts: Map<string, number
     if (fault?.kind === "hang") await fake.closing;
     if (fault?.kind === "refuse") throw new S3Error(fault.status, fault.code);
     checkRequest(fake, { method: request.method, url, headers: request.headers }, body);
-    await checkContent(fake, request.headers, body);
+    const checked = await checkContent(fake, request.headers, body);
     const objects = fake.buckets.get(bucket);
     if (objects === undefined) throw new S3Error(404, "NoSuchBucket");
-    if (fault?.kind === "corrupt" && body.length > 0) body[body.length >> 1]! ^= 1;
-    const done = await perform(fake, { ...call, query: url.searchParams, headers: request.headers, body, objects });
+    const isCorrupted = fault?.kind === "corrupt" && body.length > 0;
+    if (isCorrupted) body[body.length >> 1]! ^= 1;
+    const sum = isCorrupted ? null : checked;
+    const done = await perform(fake, {
+      ...call,
+      query: url.searchParams,
+      headers: request.headers,
+      body,
+      sum,
+      objects,
+    });
     if (fault?.kind === "late") throw new S3Error(fault.status, fault.code);
     for (const [name, value] of Object.entries(headers)) done.headers.set(name, value);
     return done;
@@ -166,20 +199,28 @@ function checkRequest(
   if (account.isExpired === true) throw new S3Error(400, "ExpiredToken");
 }
 
-async function checkContent({ options }: FakeS3, headers: Headers, body: Uint8Array): Promise<void> {
+/** The body's CRC32C in base64 where it was told and is right. */
+async function checkContent({ options }: FakeS3, headers: Headers, body: Uint8Array): Promise<string | null> {
   const md5 = headers.get("content-md5");
   if (md5 !== null && md5 !== createHash("md5").update(body).digest("base64")) throw new S3Error(400, "BadDigest");
   // A completed upload's checksum is over the object, not over the request.
   const crc32c = headers.has("x-amz-checksum-type") ? null : headers.get("x-amz-checksum-crc32c");
-  if (options.checksums !== false && crc32c !== null && crc32c !== await crc32cOf(body)) {
-    throw new S3Error(400, "BadDigest");
-  }
+  if (options.checksums === false || crc32c === null) return null;
+  if (crc32c !== await crc32cOf(body)) throw new S3Error(400, "BadDigest");
+  return crc32c;
+}
+
+/** Of nothing where tags are random anyway: a benchmark shares its processors with this server. */
+function md5Of({ options }: FakeS3, body: Uint8Array): Buffer {
+  return createHash("md5").update(options.kms === true ? new Uint8Array() : body).digest();
 }
 
 interface Performed extends FakeCall {
   readonly query: URLSearchParams;
   readonly headers: Headers;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** CRC32C of the body in base64, where it is known. */
+  readonly sum: string | null;
   readonly objects: Map<string, FakeObject>;
 }
 
@@ -187,8 +228,8 @@ async function perform(fake: FakeS3, call: Performed): Promise<Response> {
   const { objects, key, headers, body } = call;
   switch (call.operation) {
     case "PUT object": {
-      const etag = createHash("md5").update(body).digest("hex");
-      const object = await store(fake, objects, key, body, etag, headers.get("content-type"));
+      const etag = md5Of(fake, body).toString("hex");
+      const object = store(fake, call, [body], etag, call.sum ?? await crc32cOf(body), headers.get("content-type"));
       return new Response(null, { headers: describe(fake, object) });
     }
     case "PUT copy": {
@@ -202,18 +243,19 @@ async function perform(fake: FakeS3, call: Performed): Promise<Response> {
       return beginUpload(fake, call);
     case "PUT part": {
       const upload = findUpload(fake, call);
-      const md5 = createHash("md5").update(body);
-      upload.parts.set(Number(call.query.get("partNumber")), { bytes: body, md5: md5.copy().digest() });
+      const md5 = md5Of(fake, body);
+      const part = { bytes: body, md5, crc32c: call.sum ?? await crc32cOf(body) };
+      upload.parts.set(Number(call.query.get("partNumber")), part);
       const crc32c = headers.get("x-amz-checksum-crc32c");
       return new Response(null, {
         headers: {
-          etag: `"${md5.digest("hex")}"`,
+          etag: `"${md5.toString("hex")}"`,
           ...(upload.checks && crc32c !== null ? { "x-amz-checksum-crc32c": crc32c } : {}),
         },
       });
     }
     case "POST complete":
-      return await complete(fake, call);
+      return complete(fake, call);
     case "DELETE upload":
       findUpload(fake, call);
       fake.uploads.delete(call.query.get("uploadId")!);
@@ -233,20 +275,16 @@ async function perform(fake: FakeS3, call: Performed): Promise<Response> {
   }
 }
 
-async function store(
+function store(
   { options }: FakeS3,
-  objects: Map<string, FakeObject>,
-  key: string,
-  bytes: Uint8Array<ArrayBuffer>,
+  { objects, key }: Performed,
+  pieces: readonly Uint8Array<ArrayBuffer>[],
   etag: string,
+  crc32c: string | null,
   contentType: string | null,
-): Promise<FakeObject> {
-  const object: FakeObject = {
-    bytes,
-    etag: options.kms === true ? crypto.randomUUID().replaceAll("-", "") : etag,
-    crc32c: options.checksums === false ? null : await crc32cOf(bytes),
-    contentType,
-  };
+): FakeObject {
+  const tag = options.kms === true ? crypto.randomUUID().replaceAll("-", "") : etag;
+  const object = new FakeObject(pieces, tag, options.checksums === false ? null : crc32c, contentType);
   objects.set(key, object);
   return object;
 }
@@ -278,7 +316,7 @@ function findUpload(fake: FakeS3, { query, bucket, key }: Performed): Upload {
   return upload;
 }
 
-async function complete(fake: FakeS3, call: Performed): Promise<Response> {
+function complete(fake: FakeS3, call: Performed): Response {
   const upload = findUpload(fake, call);
   const named = [...new TextDecoder().decode(call.body).matchAll(/<PartNumber>(\d+)<\/PartNumber>/g)];
   const parts = named.map(([, number]) => upload.parts.get(Number(number)));
@@ -287,25 +325,26 @@ async function complete(fake: FakeS3, call: Performed): Promise<Response> {
     if (part === undefined) throw new S3Error(400, "InvalidPart");
     return part;
   });
-  const bytes = new Uint8Array(await new Blob(found.map((part) => part.bytes)).arrayBuffer());
+  const crc32c = upload.checks ? joinSums(found) : null;
   const wanted = call.headers.get("x-amz-checksum-crc32c");
-  if (upload.checks && wanted !== null && wanted !== await crc32cOf(bytes)) throw new S3Error(400, "BadDigest");
+  if (crc32c !== null && wanted !== null && wanted !== crc32c) throw new S3Error(400, "BadDigest");
   const tag = createHash("md5");
   for (const part of found) tag.update(part.md5);
-  const object = await store(
-    fake,
-    call.objects,
-    call.key,
-    bytes,
-    `${tag.digest("hex")}-${found.length}`,
-    upload.contentType,
-  );
-  if (!upload.checks) object.crc32c = null;
+  const etag = `${tag.digest("hex")}-${found.length}`;
+  const object = store(fake, call, found.map(({ bytes }) => bytes), etag, crc32c, upload.contentType);
   fake.uploads.delete(call.query.get("uploadId")!);
   const checksum = object.crc32c === null ? "" : `<ChecksumCRC32C>${object.crc32c}</ChecksumCRC32C>`;
   return xml(
     `<CompleteMultipartUploadResult><ETag>"${object.etag}"</ETag>${checksum}</CompleteMultipartUploadResult>`,
     fake.options.kms === true ? { "x-amz-server-side-encryption": "aws:kms" } : {},
+  );
+}
+
+function joinSums(parts: readonly Part[]): string {
+  const number = ({ crc32c }: Part) => Number(crcToDecimal(crc32c));
+  const [first, ...rest] = parts;
+  return crcToBase64(
+    String(rest.reduce((sum, part) => joinCrc32c(sum, number(part), part.bytes.length), number(first!))),
   );
 }
 
@@ -335,8 +374,8 @@ function list({ objects, query }: Performed): Response {
     .sort(compareKeys);
   const page = keys.slice(0, Math.min(PAGE, Number(query.get("max-keys") ?? PAGE)));
   const contents = page.map((key) => {
-    const { bytes, etag } = objects.get(key)!;
-    return `<Contents><Key>${escape(key)}</Key><Size>${bytes.length}</Size><ETag>"${etag}"</ETag></Contents>`;
+    const { size, etag } = objects.get(key)!;
+    return `<Contents><Key>${escape(key)}</Key><Size>${size}</Size><ETag>"${etag}"</ETag></Contents>`;
   });
   const isTruncated = keys.length > page.length;
   const next = isTruncated ? `<NextContinuationToken>${escape(page.at(-1)!)}</NextContinuationToken>` : "";

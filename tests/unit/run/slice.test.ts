@@ -1,4 +1,4 @@
-// One slice whose uploads fail: what was begun is over before the attempt is.
+// One slice and its uploads: they go on while rows come, and what was begun is over before the attempt is.
 
 import assert from "node:assert/strict";
 import type { Core, PartObservations } from "../../../src/core/mod.ts";
@@ -21,6 +21,26 @@ function fileABlock(): Core {
     takeOutput: () => outputs > parts ? (parts++, new Uint8Array(1)) : null,
     takePart: () => made.shift() === undefined ? null : PART,
     finish: () => ({ rows: outputs, skipped: 0, columns: [], unique: [] }),
+    close: () => {},
+  };
+  return { openEncoder: () => encoder } as unknown as Core;
+}
+
+/** One file, whose first byte comes with the first block. */
+function fileAll(): Core {
+  let rows = 0;
+  const outputs = [new Uint8Array(1)];
+  const parts: PartObservations[] = [];
+  const encoder = {
+    room: (bytes: number) => new Uint8Array(bytes),
+    wrote: () => void rows++,
+    takeControl: () => null,
+    takeOutput: () => outputs.shift() ?? null,
+    takePart: () => parts.shift() ?? null,
+    finish: () => {
+      parts.push({ ...PART, rows });
+      return { rows, skipped: 0, columns: [], unique: [] };
+    },
     close: () => {},
   };
   return { openEncoder: () => encoder } as unknown as Core;
@@ -74,6 +94,38 @@ Deno.test("an attempt whose first upload fails ends when its other uploads have 
   second.reject(new Error("stopped"));
   await assert.rejects(attempt, /no room/);
   assert.equal(underWay, 0);
+});
+
+Deno.test("an upload goes on while rows come without a pause", async () => {
+  const arrived = Promise.withResolvers<void>();
+  let hasArrived = false;
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    hasArrived = true;
+    arrived.resolve();
+    return new Response();
+  });
+  const destination = {
+    async put(key: string) {
+      await (await fetch(`http://127.0.0.1:${server.addr.port}/${key}`, { method: "PUT", body: "rows" })).body
+        ?.cancel();
+      return { key, size: 1, digests: {} };
+    },
+  } as unknown as Destination;
+  let blocks = 0;
+  const source = {
+    framing: "pg_binary",
+    async read(_sql: string, sink: { wrote(bytes: number): Promise<void> | void }) {
+      for (; blocks < 500 && !hasArrived; blocks++) {
+        for (const until = performance.now() + 4; performance.now() < until;);
+        await sink.wrote(1);
+      }
+      return { rows: blocks, bytesRead: blocks, longestStatementMs: 0, statements: 1 };
+    },
+  } as unknown as Source;
+  const tools = { source, destination, core: fileAll(), signal: new AbortController().signal, onProgress: () => {} };
+  await runSlice(REQUEST, tools);
+  await arrived.promise;
+  assert.ok(blocks < 500, "the request arrived when the last row had come");
 });
 
 Deno.test("a part's key tells the slices it may belong to, also where the slice's name ends as a part's does", () => {
