@@ -12,6 +12,7 @@ import {
   runManifestKey,
   SUCCESS_KEY,
 } from "../manifest.ts";
+import { mapSome } from "../overlap.ts";
 import type { Destination } from "./destination.ts";
 
 /** A million parts with a few columns. */
@@ -25,7 +26,7 @@ export function isRunManifestKey(key: string): boolean {
   return RUN_MANIFEST.test(key);
 }
 
-/** Old marker away, manifest, its run copy, new marker (M1, M2). Doing it again gives the same result. */
+/** Old marker away, manifest and its run copy, new marker (M1, M2). Doing it again gives the same result. */
 export async function putManifest(
   destination: Destination,
   { runId, size, pieces }: ManifestText,
@@ -35,8 +36,8 @@ export async function putManifest(
   const json = { ...shared, contentType: "application/json", size };
   try {
     await destination.remove(SUCCESS_KEY);
-    await destination.put(MANIFEST_KEY, each(pieces), json);
-    await destination.put(runManifestKey(runId), each(pieces), json);
+    // Without a marker nobody reads either of them: they need not wait for each other.
+    await mapSome([MANIFEST_KEY, runManifestKey(runId)], 2, (key) => destination.put(key, each(pieces), json));
     const marker = formatMarker(await fingerprintBytes(...pieces), runId);
     await destination.put(SUCCESS_KEY, each([marker]), { ...shared, contentType: "text/plain", size: marker.length });
   } catch (cause) {
@@ -66,10 +67,11 @@ async function* each(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> 
   yield* pieces;
 }
 
-/** Keys of the run manifests at the prefix, in the order of the keys. */
-export async function listRunManifests(destination: Destination): Promise<string[]> {
+/** Keys of the run manifests at the prefix, in the order of the keys; of those whose run ids begin so. */
+export async function listRunManifests(destination: Destination, runIdPrefix = ""): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of destination.list("manifest-")) if (isRunManifestKey(key)) keys.push(key);
+  const prefix = runManifestKey(runIdPrefix).slice(0, -".json".length);
+  for await (const { key } of destination.list(prefix)) if (isRunManifestKey(key)) keys.push(key);
   return keys;
 }
 

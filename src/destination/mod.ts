@@ -35,6 +35,7 @@ export { toRunTag } from "./local.ts";
 export { checkWritable, loadDestination, openDestination, withCredentials } from "./open.ts";
 export { keepFolders, placeToProbe, PROBE_PREFIX, probeDestination } from "./probe.ts";
 export type { OpenOptions } from "./options.ts";
+export { removeAll } from "./removal.ts";
 export {
   type AzureLocation,
   describeDestination,

@@ -1,8 +1,8 @@
 // The end of a run, in the one order that always leaves a reader one complete picture:
-// old marker away, manifest, its run copy, new marker, the replaced parts away; the caller then commits the state.
+// old marker away, manifest and its run copy, new marker, the replaced parts away; the caller then commits the state.
 
 import type { PartObservations } from "../core/mod.ts";
-import { type Destination, listRunManifests, putManifest, readOwnManifest } from "../destination/mod.ts";
+import { type Destination, listRunManifests, putManifest, readOwnManifest, removeAll } from "../destination/mod.ts";
 import {
   CHECKSUM_RENDER,
   type Manifest,
@@ -154,24 +154,35 @@ export async function publish(
   replaces: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await putManifest(destination, publication.text, signal);
-  if (replaces) await removeReplaced(destination, publication);
+  // Earlier sets are only made under the lease of this export: what is found beside the writing is what there will be.
+  const [written, replaced] = await Promise.allSettled([
+    putManifest(destination, publication.text, signal),
+    replaces ? findReplaced(destination, publication) : { manifests: [], parts: [] },
+  ]);
+  if (written.status === "rejected") throw written.reason;
+  if (replaced.status === "rejected") throw replaced.reason;
+  // Manifests go last: an interruption leaves what the next run needs to finish the removal.
+  await removeAll(destination, replaced.value.parts);
+  await removeAll(destination, replaced.value.manifests);
 }
 
-/**
- * Earlier complete sets of this export are taken away, each named by its own run manifest, which goes last:
- * an interruption leaves what the next run needs to finish the removal.
- */
-async function removeReplaced(destination: Destination, { frame, paths }: Publication): Promise<void> {
-  const own = runManifestKey(frame.run_id);
+/** Keys of the earlier complete sets of an export: each is named by its own run manifest. */
+async function findReplaced(
+  destination: Destination,
+  { frame, paths }: Publication,
+): Promise<{ readonly manifests: readonly string[]; readonly parts: readonly string[] }> {
+  const current = runManifestKey(frame.run_id);
   let ours: ReadonlySet<string> | null = null;
-  for (const key of await listRunManifests(destination)) {
-    if (key === own) continue;
+  const manifests: string[] = [];
+  const parts: string[] = [];
+  for (const key of await listRunManifests(destination, `${frame.export_name}_`)) {
+    if (key === current) continue;
     // A file that only looks like a manifest is nobody's set: it is left alone.
     const old = await readOwnManifest(destination, key);
     if (old === null || old.export_name !== frame.export_name || old.source.engine !== frame.source.engine) continue;
     ours ??= await paths();
-    for (const part of old.parts) if (!ours.has(part.path)) await destination.remove(part.path);
-    await destination.remove(key);
+    for (const { path } of old.parts) if (!ours.has(path)) parts.push(path);
+    manifests.push(key);
   }
+  return { manifests, parts };
 }

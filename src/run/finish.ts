@@ -2,7 +2,7 @@
 
 import { RivetError, toRivetError } from "../errors.ts";
 import type { SliceObservations } from "../core/mod.ts";
-import { findDamages, listByKey } from "../destination/mod.ts";
+import { findDamages, listByKey, removeAll } from "../destination/mod.ts";
 import { buildCount, type SourceConnection } from "../source/mod.ts";
 import type { CursorState, TaskCommit } from "../state/mod.ts";
 import { publish, writeManifest } from "./commit.ts";
@@ -88,7 +88,7 @@ async function findAllDamage(run: Run): Promise<string[]> {
 async function refuse(run: Run, error: RivetError): Promise<never> {
   if (run.task.export.destination.kind !== "stdout") {
     for await (const { parts } of readParts(run)) {
-      for (const part of parts) await run.destination.remove(part.fileName);
+      await removeAll(run.destination, parts.map(({ fileName }) => fileName));
     }
   }
   run.recorder.refused();

@@ -2,7 +2,7 @@
 // as such a run's own is taken away, never what a manifest names. What stays is said.
 
 import { toRivetError } from "../errors.ts";
-import { type Destination, listRunManifests, readManifest } from "../destination/mod.ts";
+import { type Destination, listRunManifests, readManifest, removeAll } from "../destination/mod.ts";
 import { MANIFEST_KEY } from "../manifest.ts";
 import { dayOf, resolvePlace, type Unit } from "../plan/mod.ts";
 import type { StoredRun } from "../state/mod.ts";
@@ -47,7 +47,7 @@ async function clear(places: PastPlaces, run: StoredRun, files: readonly string[
   if (destination.uri === run.destinationUri) {
     const named = await namedFiles(destination);
     const own = files.filter((name) => !named.has(name));
-    for (const name of own) await destination.remove(name);
+    await removeAll(destination, own);
     if (own.length < files.length) tell(places, run, files.length - own.length, "a manifest there names them");
   } else tell(places, run, files.length, "the config does not lead there any more");
   // It is told once: nothing will change about what stays.

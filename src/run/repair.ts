@@ -2,6 +2,7 @@
 // then marks superseded. Until that manifest stands, readers have the old set whole. Cursor and committed boundary stay (RR4).
 
 import { RivetError } from "../errors.ts";
+import { removeAll } from "../destination/mod.ts";
 import { commandLine } from "../config/mod.ts";
 import { askBeforePicture, boundsFingerprint, buildTask, fromSliceIntent, lanesFor, type Unit } from "../plan/mod.ts";
 import type { RunSummary } from "../report/mod.ts";
@@ -265,7 +266,7 @@ async function passQuality(
   const failed = faults.filter(({ severity }) => severity === "fail");
   recorder.qualityPassed(task.export.quality, failed.length === 0);
   if (failed.length === 0) return;
-  for (const part of fresh) await destination.remove(part.fileName);
+  await removeAll(destination, fresh.map(({ fileName }) => fileName));
   recorder.refused();
   throw new RivetError("RIVET_QUALITY_FAILED", failed.map(({ message }) => message).join("; "), {
     where: `export '${task.name}'`,
