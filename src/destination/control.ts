@@ -26,7 +26,7 @@ export function isRunManifestKey(key: string): boolean {
   return RUN_MANIFEST.test(key);
 }
 
-/** Old marker away, manifest and its run copy, new marker (M1, M2). Doing it again gives the same result. */
+/** Old marker away, manifest, new marker (M1, M2) and the run copy. Doing it again gives the same result. */
 export async function putManifest(
   destination: Destination,
   { runId, size, pieces }: ManifestText,
@@ -36,10 +36,15 @@ export async function putManifest(
   const json = { ...shared, contentType: "application/json", size };
   try {
     await destination.remove(SUCCESS_KEY);
-    // Without a marker nobody reads either of them: they need not wait for each other.
-    await mapSome([MANIFEST_KEY, runManifestKey(runId)], 2, (key) => destination.put(key, each(pieces), json));
+    await destination.put(MANIFEST_KEY, each(pieces), json);
     const marker = formatMarker(await fingerprintBytes(...pieces), runId);
-    await destination.put(SUCCESS_KEY, each([marker]), { ...shared, contentType: "text/plain", size: marker.length });
+    const text = { ...shared, contentType: "text/plain", size: marker.length };
+    // Readers of all runs look at the copies alone: one that stands says that the run was published.
+    const puts = [
+      () => destination.put(runManifestKey(runId), each(pieces), json),
+      () => destination.put(SUCCESS_KEY, each([marker]), text),
+    ];
+    await mapSome(puts, puts.length, (put) => put());
   } catch (cause) {
     if (cause instanceof RivetError && cause.code !== "RIVET_DEST_WRITE_FAILED") throw cause;
     throw new RivetError(

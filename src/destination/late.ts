@@ -27,7 +27,8 @@ export function openLater(resolved: ResolvedDestination, open: () => Promise<Des
     quarantine: async (key, runId) => await (await store()).quarantine(key, runId),
     sweep: async (owns, isOwnRun) => await (await store()).sweep(owns, isOwnRun),
     async [Symbol.asyncDispose]() {
-      await (await opening)?.[Symbol.asyncDispose]();
+      const opened = await opening?.catch(() => null);
+      await opened?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -59,6 +59,7 @@ class S3Destination implements Destination {
       clients,
       bucket: location.bucket,
       checksCrc32c: null,
+      signsBlocks: false,
       remove: (objectKey) => this.#delete(objectKey),
       stat: (objectKey) => this.#head(objectKey),
       onWarning: options.onWarning ?? (() => {}),

@@ -39,24 +39,8 @@ export function connectS3(location: S3Location, options: OpenOptions): S3Client 
     defaultUserAgentProvider: () => Promise.resolve([["rivet"]]),
     ...toIdentity(location.auth),
   });
-  leaveBlocksUnsigned(client);
   warnOfClock(client, options.onWarning);
   return client;
-}
-
-/**
- * Every block carries a CRC32C or an MD5 that the store compares, and that header is signed. A SHA-256 of the block beside it would be
- * the most expensive of all that an upload computes, and prove nothing more behind TLS; without TLS only this machine can be reached.
- */
-function leaveBlocksUnsigned(client: S3Client): void {
-  client.middlewareStack.add(
-    (next, context) => (args) => {
-      const { headers } = args.request as S3Request;
-      if (context.commandName === "UploadPartCommand") headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";
-      return next(args);
-    },
-    { step: "build", name: "leaveBlocksUnsigned" },
-  );
 }
 
 function toIdentity(auth: S3Auth): S3ClientConfig {
@@ -88,7 +72,7 @@ interface S3Request {
   readonly port?: number;
   readonly path: string;
   readonly query?: Readonly<Record<string, string | string[] | null>>;
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body?: BodyInit;
 }
 

@@ -37,7 +37,7 @@ export async function withS3Credentials(
 }
 
 async function readChain(location: S3Location, profile: string | null): Promise<S3Location> {
-  const { S3Client } = await import("@aws-sdk/client-s3");
+  const { S3Client } = await import("./s3_sdk.ts");
   // Files are read anew each time: somebody may have renewed them since.
   const chain: S3ClientConfig & { ignoreCache: boolean } = { ignoreCache: true };
   const client = new S3Client({

@@ -26,6 +26,8 @@ export interface S3Store {
   readonly bucket: string;
   /** Whether the store checks CRC32C; null until it has shown. */
   checksCrc32c: boolean | null;
+  /** Whether the store wants blocks signed whole; it shows that by refusing the first one. */
+  signsBlocks: boolean;
   readonly remove: (objectKey: string) => Promise<void>;
   readonly stat: (objectKey: string) => Promise<StoredObject | null>;
   readonly onWarning: (message: string) => void;
@@ -170,20 +172,40 @@ async function putBlock(
   const crc32c = checks ? await crc32cOf(block.bytes) : null;
   const md5 = checks ? null : md5Of(block.bytes);
   const PartNumber = block.index + 1;
-  const answer = await store.clients.call((client) =>
-    client.send(
-      new UploadPartCommand({
-        ...target,
-        PartNumber,
-        Body: block.bytes,
-        ...(crc32c === null ? {} : { ChecksumCRC32C: crc32c }),
-        ...(md5 === null ? {} : { ContentMD5: md5 }),
-      }),
-      { abortSignal: signal },
-    )
-  );
+  const send = (isSigned: boolean) => {
+    const command = new UploadPartCommand({
+      ...target,
+      PartNumber,
+      Body: block.bytes,
+      ...(crc32c === null ? {} : { ChecksumCRC32C: crc32c }),
+      ...(md5 === null ? {} : { ContentMD5: md5 }),
+    });
+    if (!isSigned) leaveUnsigned(command);
+    return store.clients.call((client) => client.send(command, { abortSignal: signal }));
+  };
+  const answer = await send(store.signsBlocks).catch((error) => {
+    if (store.signsBlocks || s3Code(error) !== "AccessDenied") throw error;
+    return send(true).then((answer) => {
+      store.signsBlocks = true;
+      return answer;
+    });
+  });
   const part: CompletedPart = { PartNumber, ETag: answer.ETag, ...(crc32c === null ? {} : { ChecksumCRC32C: crc32c }) };
   return { part, md5 };
+}
+
+/**
+ * Every block carries a CRC32C or an MD5 that the store compares, and that header is signed. A SHA-256 of the block beside it would be
+ * the most expensive of all that an upload computes and prove nothing more; yet there are buckets whose policy wants it.
+ */
+function leaveUnsigned(command: UploadPartCommand): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";
+      return next(args);
+    },
+    { step: "build", name: "leaveUnsigned" },
+  );
 }
 
 /** The tag a store without checksums gives to an object of several parts: the MD5 of their MD5s, and their number. */

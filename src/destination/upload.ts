@@ -26,6 +26,8 @@ export interface UploadOptions {
   readonly blockBytes: number;
   /** Objects up to this size go in one request. */
   readonly wholeBytesMax: number;
+  /** How long the answer to a begun upload is waited for when it is not wanted any more: only with its id can it be aborted. @default 5,000 */
+  readonly beginPatienceMs?: number;
 }
 
 /** The least that S3 takes. */
@@ -61,7 +63,8 @@ export async function upload<Part>(
     const first = await nextBlock(blocks, signal);
     const isWhole = first.isLast && (first.bytes.length === 0 || first.bytes.length <= options.wholeBytesMax);
     if (isWhole) return await translate(() => store.putWhole(first.bytes, signal));
-    return await uploadBlocks(first, blocks, store, translate, stop, signal);
+    const begun = translate(() => beginUpload(store, signal, options.beginPatienceMs));
+    return await uploadBlocks(first, blocks, begun, translate, stop, signal);
   } catch (error) {
     options.signal.throwIfAborted();
     throw error;
@@ -71,16 +74,15 @@ export async function upload<Part>(
   }
 }
 
+/** Blocks are gathered while the store still answers that the upload has begun. */
 async function uploadBlocks<Part>(
   first: Block,
   blocks: AsyncGenerator<Block>,
-  store: BlockStore<Part>,
+  begun: Promise<BlockUpload<Part>>,
   translate: Translate,
   stop: AbortController,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  // The next block is gathered while the store still answers.
-  const begun = translate(() => beginUpload(store, signal));
   const sent: Promise<Part>[] = [];
   const inFlight = new Set<Promise<unknown>>();
   try {
@@ -114,14 +116,19 @@ async function uploadBlocks<Part>(
   }
 }
 
-/** How long the answer to a begun upload is waited for when it is not wanted any more: only with its id can it be aborted. */
 const BEGIN_PATIENCE_MS = 5_000;
 
-async function beginUpload<Part>(store: BlockStore<Part>, signal: AbortSignal): Promise<BlockUpload<Part>> {
+/** Not stopped by the signal at once, see `beginPatienceMs`. */
+async function beginUpload<Part>(
+  store: BlockStore<Part>,
+  signal: AbortSignal,
+  patienceMs = BEGIN_PATIENCE_MS,
+): Promise<BlockUpload<Part>> {
   const late = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const wait = () => timer = setTimeout(() => late.abort(signal.reason), BEGIN_PATIENCE_MS);
+  const wait = () => timer = setTimeout(() => late.abort(signal.reason), patienceMs);
   signal.addEventListener("abort", wait, { once: true });
+  if (signal.aborted) wait();
   try {
     return await store.begin(late.signal);
   } finally {

@@ -1,5 +1,5 @@
 // The end of a run, in the one order that always leaves a reader one complete picture:
-// old marker away, manifest and its run copy, new marker, the replaced parts away; the caller then commits the state.
+// old marker away, manifest, new marker and the run copy, the replaced parts away; the caller then commits the state.
 
 import type { PartObservations } from "../core/mod.ts";
 import { type Destination, listRunManifests, putManifest, readOwnManifest, removeAll } from "../destination/mod.ts";
@@ -174,15 +174,15 @@ async function findReplaced(
   const current = runManifestKey(frame.run_id);
   let ours: ReadonlySet<string> | null = null;
   const manifests: string[] = [];
-  const parts: string[] = [];
+  const parts = new Set<string>();
   for (const key of await listRunManifests(destination, `${frame.export_name}_`)) {
     if (key === current) continue;
     // A file that only looks like a manifest is nobody's set: it is left alone.
     const old = await readOwnManifest(destination, key);
     if (old === null || old.export_name !== frame.export_name || old.source.engine !== frame.source.engine) continue;
     ours ??= await paths();
-    for (const { path } of old.parts) if (!ours.has(path)) parts.push(path);
+    for (const { path } of old.parts) if (!ours.has(path)) parts.add(path);
     manifests.push(key);
   }
-  return { manifests, parts };
+  return { manifests, parts: [...parts] };
 }

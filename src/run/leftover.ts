@@ -48,7 +48,7 @@ const DATA_FILE = /^(?:_[^/]+)?\.(?:parquet|csv|csv\.gz|csv\.zst)$/;
 /** What a process still sent after it had lost the last run to another one: files under that run's name that nobody recorded. */
 export async function removeStrays(state: State, key: ExportKey, destination: Destination): Promise<void> {
   const last = await state.latestRun(key, "completed");
-  // A run that nobody took over has no such process, and most runs need not ask the store.
+  // A run that was never continued has no such process, and most runs need not ask the store.
   if (last === null || last.takeovers === 0 || last.destinationUri !== destination.uri) return;
   const manifest = await readOwnManifest(destination, runManifestKey(last.runId));
   if (manifest === null) return;

@@ -97,6 +97,16 @@ Deno.test("a finished upload whose answer got lost is found finished", async () 
   }
 });
 
+Deno.test("blocks are not signed whole, but where the bucket asks for it", async () => {
+  for (const [signedOnly, tries] of [[false, [4]], [true, [5, 6, 7]]] as const) {
+    await using scene = await open({ signedOnly });
+    await scene.destination.put("large", bodyOf(LARGE), PUT);
+    assert.ok(await read(scene.destination, "large"));
+    const parts = scene.fake.calls.filter(({ operation }) => operation === "PUT part").length;
+    assert.ok((tries as readonly number[]).includes(parts), String(parts));
+  }
+});
+
 Deno.test("an upload that somebody else took away fails as transient", async () => {
   await using scene = await open({
     fault: (call) => {

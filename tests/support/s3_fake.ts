@@ -71,6 +71,8 @@ export interface FakeS3Options {
   readonly accounts?: Map<string, { secret: string; token?: string; isExpired?: boolean }>;
   /** Whether the server knows CRC32C of whole objects. @default true */
   readonly checksums?: boolean;
+  /** Whether payloads must be signed whole, as a bucket's policy can ask. @default false */
+  readonly signedOnly?: boolean;
   /** Tags are random and the encryption is told, as under KMS. @default false */
   readonly kms?: boolean;
   readonly latencyMs?: number;
@@ -185,6 +187,7 @@ function checkRequest(
 ): void {
   const { headers } = request;
   const declared = headers.get("x-amz-content-sha256");
+  if (options.signedOnly === true && declared === "UNSIGNED-PAYLOAD") throw new S3Error(403, "AccessDenied");
   if (declared !== null && declared !== "UNSIGNED-PAYLOAD" && declared !== sha256(body)) {
     throw new S3Error(400, "XAmzContentSHA256Mismatch");
   }
