@@ -14,7 +14,7 @@ import type { OpenOptions } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { AzureLocation, ResolvedDestination } from "./resolved.ts";
 import { translateStream } from "./stream.ts";
-import { type BlockStore, type BlockUpload, type Translate, upload, uploadOptions } from "./upload.ts";
+import { BlockSlots, type BlockStore, type BlockUpload, type Translate, upload, uploadOptions } from "./upload.ts";
 
 /** Opens a container with credentials already read. */
 export function openAzure(
@@ -36,6 +36,7 @@ export function openAzure(
 class AzureDestination implements Destination {
   readonly capabilities = CAPABILITIES.azure;
   readonly uri: string;
+  readonly #slots = new BlockSlots();
 
   constructor(
     private readonly location: AzureLocation,
@@ -47,7 +48,7 @@ class AzureDestination implements Destination {
 
   put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const objectKey = this.#objectKey(key);
-    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options, this.#slots);
     const translate: Translate = (call) => this.#translate("write", key, "write on blobs (SAS 'c' and 'w')", call);
     return upload(body, this.#blockStore(key, objectKey, options), translate, limits);
   }

@@ -53,7 +53,7 @@ export async function putManifest(
       {
         where: destination.uri,
         cause,
-        ...(cause instanceof RivetError ? { retry: cause.retry } : {}),
+        ...(cause instanceof RivetError ? { retry: cause.retry, cure: cause.cure } : {}),
       },
     );
   }

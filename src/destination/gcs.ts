@@ -10,7 +10,7 @@ import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { GcsLocation, ResolvedDestination } from "./resolved.ts";
 import { translateStream } from "./stream.ts";
-import { type Translate, upload, uploadOptions } from "./upload.ts";
+import { BlockSlots, type Translate, upload, uploadOptions } from "./upload.ts";
 
 /** Opens a bucket with an access token already had. */
 export function openGcs(
@@ -31,6 +31,7 @@ export function openGcs(
 class GcsDestination implements Destination {
   readonly capabilities = CAPABILITIES.gcs;
   readonly uri: string;
+  readonly #slots = new BlockSlots();
   readonly #store: GcsStore;
 
   constructor(
@@ -45,7 +46,7 @@ class GcsDestination implements Destination {
   // deno-lint-ignore require-await
   async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const store = gcsBlockStore(this.#store, key, this.#objectKey(key), options);
-    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options, this.#slots);
     const permission = "storage.objects.create and storage.objects.delete";
     const translate: Translate = (call) => this.#translate("write", key, permission, call);
     return upload(body, store, translate, limits);

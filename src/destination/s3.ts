@@ -23,7 +23,7 @@ import { connectS3 } from "./s3_client.ts";
 import { isExpiredS3, s3Code, s3Status, toS3Error } from "./s3_error.ts";
 import { plainTag, s3BlockStore, type S3Store } from "./s3_upload.ts";
 import { translateStream } from "./stream.ts";
-import { type Translate, upload, uploadOptions } from "./upload.ts";
+import { BlockSlots, type Translate, upload, uploadOptions } from "./upload.ts";
 
 /** What stores say of an object above 5 GiB, which they do not copy in one request. */
 const TOO_LARGE_TO_COPY = new Set(["InvalidRequest", "EntityTooLarge"]);
@@ -47,6 +47,7 @@ export function openS3(
 class S3Destination implements Destination {
   readonly capabilities = CAPABILITIES.s3;
   readonly uri: string;
+  readonly #slots = new BlockSlots();
   readonly #store: S3Store;
 
   constructor(
@@ -68,7 +69,7 @@ class S3Destination implements Destination {
 
   async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const objectKey = this.#objectKey(key);
-    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options);
+    const limits = uploadOptions(options, this.location.oneshotBudgetMb, this.options, this.#slots);
     const translate: Translate = (call) =>
       this.#translate("write", key, "s3:PutObject and s3:AbortMultipartUpload", call);
     return await upload(body, s3BlockStore(this.#store, key, objectKey, options), translate, limits);

@@ -26,6 +26,8 @@ export interface UploadOptions {
   readonly blockBytes: number;
   /** Objects up to this size go in one request. */
   readonly wholeBytesMax: number;
+  /** Shared by the uploads of one opened store. */
+  readonly slots: BlockSlots;
   /** How long the answer to a begun upload is waited for when it is not wanted any more: only with its id can it be aborted. @default 5,000 */
   readonly beginPatienceMs?: number;
 }
@@ -34,17 +36,41 @@ export interface UploadOptions {
 export const BLOCK_BYTES = 5 << 20;
 
 /** Control files are small and their size is known: they always go in one request. */
-export function uploadOptions(put: PutOptions, oneshotBudgetMb: number, open: OpenOptions): UploadOptions {
+export function uploadOptions(
+  put: PutOptions,
+  oneshotBudgetMb: number,
+  open: OpenOptions,
+  slots: BlockSlots,
+): UploadOptions {
   const blockBytes = open.blockBytes ?? BLOCK_BYTES;
   return {
     signal: put.signal,
+    slots,
     blockBytes,
     wholeBytesMax: put.size === undefined ? oneshotBudgetMb * 2 ** 20 : blockBytes,
   };
 }
 
-/** Memory of an upload is bounded by this many blocks and the one being gathered. */
+/** Memory of an opened store is bounded by this many blocks, and one that is gathered for each file under way. */
 const BLOCKS_IN_FLIGHT_MAX = 3;
+
+/** Which blocks may be under way to a store: of all its files, since a lane ends one while it begins the next. */
+export class BlockSlots {
+  #free = BLOCKS_IN_FLIGHT_MAX;
+  readonly #waiting: (() => void)[] = [];
+
+  /** Whoever took a slot gives it back. First come, first served. */
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}
 
 /** A call to the store whose errors become ours. */
 export type Translate = <T>(call: () => Promise<T>) => Promise<T>;
@@ -64,7 +90,7 @@ export async function upload<Part>(
     const isWhole = first.isLast && (first.bytes.length === 0 || first.bytes.length <= options.wholeBytesMax);
     if (isWhole) return await translate(() => store.putWhole(first.bytes, signal));
     const begun = translate(() => beginUpload(store, signal, options.beginPatienceMs));
-    return await uploadBlocks(first, blocks, begun, translate, stop, signal);
+    return await uploadBlocks(first, blocks, begun, translate, stop, signal, options.slots);
   } catch (error) {
     options.signal.throwIfAborted();
     throw error;
@@ -82,26 +108,24 @@ async function uploadBlocks<Part>(
   translate: Translate,
   stop: AbortController,
   signal: AbortSignal,
+  slots: BlockSlots,
 ): Promise<StoredObject> {
   const sent: Promise<Part>[] = [];
-  const inFlight = new Set<Promise<unknown>>();
   try {
     let size = 0;
     for (let block = first;; block = await nextBlock(blocks, signal)) {
       size += block.bytes.length;
-      while (inFlight.size >= BLOCKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
-      signal.throwIfAborted();
+      await slots.take();
       const part = begun.then((target) => {
         signal.throwIfAborted();
         return translate(() => target.putBlock(block, signal));
       });
       sent.push(part);
-      const done: Promise<unknown> = part.catch((error) => stop.abort(error)).finally(() => {
-        inFlight.delete(done);
+      part.catch((error) => stop.abort(error)).finally(() => {
         // Only when the store has answered: a client that gave up may still read it.
         if (!signal.aborted) block.release();
+        slots.give();
       });
-      inFlight.add(done);
       if (block.isLast) break;
     }
     const parts = await Promise.all(sent);

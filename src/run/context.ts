@@ -1,7 +1,7 @@
 // What the engine is given: everything that touches the outside, so that tests can put their own in its place.
 
 import type { Config } from "../config/mod.ts";
-import type { Destination, ResolvedDestination } from "../destination/mod.ts";
+import type { Destination, OpenOptions, ResolvedDestination } from "../destination/mod.ts";
 import type { Unit } from "../plan/mod.ts";
 import type { EventSink } from "../report/mod.ts";
 import type { Runtime } from "../runtime.ts";
@@ -35,7 +35,7 @@ export interface RunContext {
   readonly signal: AbortSignal;
   readonly leaseTtlMs: number;
   readonly openSource: (connection: SourceConnection, limits: SessionLimits) => Promise<Source>;
-  readonly openDestination: (resolved: ResolvedDestination) => Promise<Destination>;
+  readonly openDestination: (resolved: ResolvedDestination, options?: OpenOptions) => Promise<Destination>;
   readonly openLane: OpenLane;
   /** Absent where lanes need no time to load. */
   readonly warmLanes?: WarmLanes;

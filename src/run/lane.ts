@@ -44,6 +44,8 @@ export interface Lane {
 export interface LaneHost {
   /** The destination with its secrets read anew, after the old ones expired. */
   refreshDestination(): Promise<ResolvedDestination>;
+  /** Something about the destination that a person should know. */
+  warn?(message: string): void;
 }
 
 export type OpenLane = (spec: LaneSpec, host: LaneHost) => Promise<Lane>;
@@ -72,6 +74,7 @@ export type FromLane =
   | { readonly kind: "read"; readonly report: ReadReport }
   /** Answered by `credentials` or `no_credentials`. */
   | { readonly kind: "refresh" }
+  | { readonly kind: "warning"; readonly message: string }
   | { readonly kind: "done"; readonly result: SliceResult }
   | { readonly kind: "observed"; readonly result: ObserveResult }
   | { readonly kind: "compared"; readonly result: KeysResult }
@@ -224,6 +227,7 @@ class WorkerLane implements Lane {
 
   #receive(message: Numbered<FromLane>): void {
     if (message.kind === "refresh") return this.#refresh();
+    if (message.kind === "warning") return this.#host?.warn?.(message.message);
     const question = this.#pending.get(message.id ?? 0);
     if (message.kind === "progress") question?.watcher.onProgress?.(message.progress);
     else if (message.kind === "read") question?.watcher.onRead?.(message.report);

@@ -27,7 +27,7 @@ export class LaneHolder implements AsyncDisposable {
       limits: limitsOf({ entry: task.export }),
       destination: await refreshDestination(),
       snapshot: picture.token,
-    }, { refreshDestination }).catch((error) => {
+    }, { refreshDestination, warn: (message) => this.run.recorder.warnOnce("destination", message) }).catch((error) => {
       throw picture.token === null ? error : describeJoin(toRivetError(error));
     });
     // Too late to join: this lane sees a moment of its own.

@@ -27,7 +27,9 @@ const runInTurn = openTurns();
 
 async function open(spec: LaneSpec): Promise<{ joined: boolean; consistency: Consistency }> {
   const core = await openCore();
-  const destination = spec.destination === null ? null : await openDestination(spec.destination, { refresh });
+  const destination = spec.destination === null
+    ? null
+    : await openDestination(spec.destination, { refresh, onWarning });
   try {
     const source = await openSource(spec.source, spec.limits);
     let joined: boolean;
@@ -43,6 +45,10 @@ async function open(spec: LaneSpec): Promise<{ joined: boolean; consistency: Con
     await destination?.[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function onWarning(message: string): void {
+  scope.postMessage({ kind: "warning", message });
 }
 
 let fresh: PromiseWithResolvers<ResolvedDestination> | null = null;

@@ -129,13 +129,14 @@ async function runWithLease(
     isDead: context.isDead,
   });
   const signal = AbortSignal.any([context.signal, kept.lost]);
+  const onWarning = (message: string) => recorder.warnOnce("destination", message);
   const attempt = async () => {
     const { connection, source } = rehearsed ?? await dial();
     rehearsed = null;
     await using _source = source;
     const { lease } = kept;
     const openDestination = async (resolved: ResolvedDestination) =>
-      whileHeld(await context.openDestination(resolved), state, lease, context.leaseTtlMs);
+      whileHeld(await context.openDestination(resolved, { onWarning }), state, lease, context.leaseTtlMs);
     const run = await work.begin({ state, key, runId: newRunId, lease, connection, source, signal, openDestination });
     if (run === null) return;
     await using _destination = run.destination;

@@ -124,6 +124,11 @@ export class RunRecorder {
     return rows === 0 ? null : columnNames(task.columns);
   }
 
+  /** What several lanes may notice. */
+  warnOnce(context: string, message: string): void {
+    if (!this.#warnings.includes(this.context.config.hide(message))) this.warn(context, message);
+  }
+
   warn(context: string, message: string): void {
     const shown = this.context.config.hide(message);
     this.#warnings.push(shown);

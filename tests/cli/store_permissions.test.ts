@@ -96,7 +96,7 @@ Deno.test("a run without a right names it and where it is missing", async () => 
     const [operations, right] of [[["PUT object", "POST uploads"], "s3:PutObject"], [
       ["GET list"],
       "s3:ListBucket",
-    ]] as const
+    ], [["DELETE object"], "s3:DeleteObject"]] as const
   ) {
     await using fake = startS3Fake({
       buckets: ["bucket"],
@@ -116,6 +116,20 @@ Deno.test("a run without a right names it and where it is missing", async () => 
     assert.ok(result.stderr.includes("s3://bucket/raw/t/"), result.stderr);
     assert.ok(!result.stderr.includes("a secret value"));
   }
+});
+
+Deno.test("what a store makes known is told once in the summary of the run, whichever lane has noticed it", async () => {
+  await using fake = startS3Fake({ buckets: ["bucket"], clockMs: 3_600_000 });
+  await using folder = await temporaryFolder();
+  await prepare(folder.path, fake.url);
+  const result = await runCli(["run", "-c", "rivet.yaml", "--json"], {
+    cwd: folder.path,
+    env: { K: "key", S: "a secret value" },
+  });
+  assert.equal(result.code, 0, result.stderr);
+  const { per_export: [summary] } = JSON.parse(result.stdout) as { per_export: { warnings: string[] }[] };
+  assert.deepEqual(summary!.warnings, ["the clock of this machine is 60 min behind the store's"]);
+  assert.match(result.stderr, /the clock of this machine/);
 });
 
 /** What Google asks of a caller for each operation; null is a session's own address, which needs no other right. */

@@ -1,7 +1,7 @@
 // An upload that is stopped while it is being begun.
 
 import assert from "node:assert/strict";
-import { type BlockStore, type BlockUpload, upload } from "../../../src/destination/upload.ts";
+import { BlockSlots, type BlockStore, type BlockUpload, upload } from "../../../src/destination/upload.ts";
 import { bodyOf, bytesOf } from "../../support/bodies.ts";
 
 const REASON = new Error("enough");
@@ -13,7 +13,13 @@ async function stopWhileBegun(begin: (signal: AbortSignal, stop: () => void) => 
     putWhole: () => assert.fail("put whole"),
     begin: (signal) => begin(signal, () => stop.abort(REASON)),
   };
-  const options = { signal: stop.signal, blockBytes: 10, wholeBytesMax: 10, beginPatienceMs: 20 };
+  const options = {
+    signal: stop.signal,
+    blockBytes: 10,
+    wholeBytesMax: 10,
+    slots: new BlockSlots(),
+    beginPatienceMs: 20,
+  };
   const done = upload(bodyOf(bytesOf(20), 5), store, (call) => call(), options);
   await assert.rejects(done, (error) => error === REASON);
 }
@@ -56,7 +62,45 @@ Deno.test("an upload stopped just before it is begun is not waited for longer ei
     };
     // Not waited for: the body goes on meanwhile.
     const body = bodyOf(bytesOf(20), 10, () => void stopLater());
-    const options = { signal: stop.signal, blockBytes: 10, wholeBytesMax: 10, beginPatienceMs: 20 };
+    const options = {
+      signal: stop.signal,
+      blockBytes: 10,
+      wholeBytesMax: 10,
+      slots: new BlockSlots(),
+      beginPatienceMs: 20,
+    };
     await assert.rejects(upload(body, store, (call) => call(), options), (error) => error === REASON);
   }
+});
+
+Deno.test("uploads of one store share its slots, and give them back when they fail", async () => {
+  const slots = new BlockSlots();
+  let [underWay, most, sent] = [0, 0, 0];
+  const store = (fails: boolean): BlockStore<null> => ({
+    putWhole: () => assert.fail("put whole"),
+    begin: () =>
+      Promise.resolve({
+        putBlock: async () => {
+          most = Math.max(most, ++underWay);
+          await new Promise((done) => setTimeout(done, 1));
+          underWay--;
+          if (fails && ++sent === 3) throw REASON;
+          return null;
+        },
+        complete: (_parts, size) => Promise.resolve({ key: "key", size, digests: {} }),
+        abort: () => Promise.resolve(),
+      }),
+  });
+  const put = (fails: boolean) =>
+    upload(bodyOf(bytesOf(100), 10), store(fails), (call) => call(), {
+      signal: new AbortController().signal,
+      blockBytes: 10,
+      wholeBytesMax: 10,
+      slots,
+    });
+  const outcomes = await Promise.allSettled([put(false), put(true), put(false), put(false)]);
+  assert.deepEqual(outcomes.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  assert.equal(most, 3);
+  // All are free again.
+  for (let slot = 0; slot < 3; slot++) await slots.take();
 });
