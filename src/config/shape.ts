@@ -117,7 +117,7 @@ const DestinationShape = z.strictObject({
   sas_token_env: text().optional().describe("azure: environment variable with a SAS token."),
   allow_anonymous: flag().optional().describe("Send no credentials. Default: false."),
   oneshot_budget_mb: count(0).optional().describe(
-    "Memory for uploads in one request, shared by all lanes; 0 always streams. Default: 64.",
+    "A data file that ends within its first 5 MiB and within this size is put in one request; 0 always uploads in blocks. Default: 64.",
   ),
 });
 

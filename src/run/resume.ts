@@ -1,5 +1,6 @@
 // Which slices of an interrupted run still hold: nothing is continued on trust.
 
+import { RivetError } from "../errors.ts";
 import { findDamages, listByKey } from "../destination/mod.ts";
 import { checkBounds, fromSliceIntents, lanesFor, type Slice } from "../plan/mod.ts";
 import { slicePages, type StoredRun } from "../state/mod.ts";
@@ -69,14 +70,18 @@ const DIFFERING = "its recorded rows and parts differ";
 
 /** Moves completed slices whose parts are not what was committed from `kept` to `damaged`. Returns the keys of objects that are no part. */
 async function checkParts(
-  { state, runId, destination }: Pick<Run, "state" | "runId" | "destination">,
+  run: Pick<Run, "state" | "runId" | "destination" | "recorder">,
   slices: readonly Slice[],
   kept: Map<number, number>,
   damaged: Map<number, string>,
 ): Promise<string[]> {
+  const { state, runId, destination } = run;
   const stored = await listByKey(destination);
   for await (const { slices: some, parts } of readParts({ state, runId, slices })) {
-    for (const { file, reason } of await findDamages(destination, parts, stored)) damaged.set(file.sliceIndex, reason);
+    for (const { file, reason } of await findDamages(destination, parts, stored)) {
+      damaged.set(file.sliceIndex, reason);
+      if (stored.has(file.fileName)) await setAside(run, file.fileName);
+    }
     const rows = new Map<number, number>();
     for (const { fileName, sliceIndex, observations } of parts) {
       stored.delete(fileName);
@@ -90,6 +95,19 @@ async function checkParts(
     }
   }
   return [...stored.keys()];
+}
+
+/** What somebody put in the place of a part may be all that is left of something: it is kept, where it can be (M9). */
+async function setAside(
+  { destination, runId, recorder }: Pick<Run, "destination" | "runId" | "recorder">,
+  key: string,
+): Promise<void> {
+  try {
+    await destination.quarantine(key, runId);
+  } catch (error) {
+    if (!(error instanceof RivetError) || error.code === "RIVET_STATE_LEASE_LOST") throw error;
+    recorder.warn("resume", `'${key}' could not be moved to '_quarantine/' and is written over: ${error.message}`);
+  }
 }
 
 /** Damaged chunks that are named one by one; the rest is counted. */

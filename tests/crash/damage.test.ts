@@ -169,8 +169,14 @@ const DAMAGES: Record<string, (part: string, folder: string) => Promise<void>> =
 for (const [name, damage] of Object.entries(DAMAGES)) {
   Deno.test(`${name} of a killed run is read again`, async () => {
     await withKilledRun(2, async (folder, configPath) => {
-      await damage(await firstPart(folder), folder);
+      const part = await firstPart(folder);
+      await damage(part, folder);
+      const damaged = await Deno.readFile(part).catch(() => null);
+      const [{ runId }] = await storedRuns(folder) as [StoredRun];
       await assertExact(folder, configPath);
+      // What lay there is kept, and what was not there cannot be.
+      const aside = join(folder, "out", "_quarantine", runId, part.slice(part.lastIndexOf("/") + 1));
+      assert.deepEqual(await Deno.readFile(aside).catch(() => null), damaged);
     });
   });
 }

@@ -86,7 +86,7 @@ export async function readThroughAllManifests(folder: string): Promise<Row[]> {
   return rows;
 }
 
-/** Data files that no manifest names. */
+/** Data files that no manifest names, but for those that were set aside. */
 export async function findUntracked(folder: string): Promise<string[]> {
   const names = await listNames(folder);
   const tracked = new Set<string>();
@@ -94,7 +94,9 @@ export async function findUntracked(folder: string): Promise<string[]> {
     if (!/^manifest.*\.json$/.test(name)) continue;
     for (const part of (await readManifestFile(folder, name))?.parts ?? []) tracked.add(part.path);
   }
-  return names.filter((name) => name !== "_SUCCESS" && !/^manifest.*\.json$/.test(name) && !tracked.has(name));
+  return names.filter((name) =>
+    name !== "_SUCCESS" && name !== "_quarantine" && !/^manifest.*\.json$/.test(name) && !tracked.has(name)
+  );
 }
 
 export async function listNames(folder: string): Promise<string[]> {
