@@ -37,7 +37,8 @@ class Stall extends Faults {
   /** A change of marker or manifest that was already allowed: nothing can call it back. */
   isOnItsWay = false;
   #effects = 0;
-  #before = "";
+  /** Changes that may be made because the lease was asked for just now: two that go beside each other ask first, both. */
+  #allowed = 0;
 
   constructor(private readonly effect: number, private readonly meanwhile: () => Promise<void>) {
     super(0, "fail");
@@ -46,11 +47,11 @@ class Stall extends Faults {
   override pause(name: string): Promise<void> | void {
     // The journal is written beside the run: while it waits, the run goes on.
     if (name === "state.record") return;
-    const before = this.#before;
-    this.#before = name;
+    const isAllowed = this.#allowed > 0 && name.startsWith("destination.");
+    this.#allowed = name === "state.renewLease" ? this.#allowed + 1 : isAllowed ? this.#allowed - 1 : 0;
     if (++this.#effects !== this.effect) return;
     this.stalledAt = name;
-    this.isOnItsWay = before === "state.renewLease" && name.startsWith("destination.");
+    this.isOnItsWay = isAllowed;
     return this.meanwhile();
   }
 }
