@@ -74,6 +74,13 @@ class AzureDestination implements Destination {
   }
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {
+    for await (const { key, properties } of this.#listItems(prefix, false)) {
+      if (key.startsWith(QUARANTINE)) continue;
+      yield { key, size: properties.contentLength ?? 0, digests: toDigests(properties.contentMD5, properties.etag) };
+    }
+  }
+
+  async *#listItems(prefix: string, includeUncommitedBlobs: boolean) {
     const { prefix: root } = this.location;
     let continuationToken: string | undefined;
     do {
@@ -83,15 +90,14 @@ class AzureDestination implements Destination {
         "list on the container (SAS 'l')",
         () =>
           this.clients.call(async (container) => {
-            const pages = container.listBlobsFlat({ prefix: root + prefix });
+            const pages = container.listBlobsFlat({ prefix: root + prefix, includeUncommitedBlobs });
             const settings = continuationToken === undefined ? {} : { continuationToken };
             return (await pages.byPage(settings).next()).value;
           }),
       );
       for (const { name, properties } of page?.segment.blobItems ?? []) {
         const key = name.slice(root.length);
-        if (key === "" || key.startsWith(QUARANTINE)) continue;
-        yield { key, size: properties.contentLength ?? 0, digests: toDigests(properties.contentMD5, properties.etag) };
+        if (key !== "") yield { key, properties };
       }
       continuationToken = page?.continuationToken === "" ? undefined : page?.continuationToken;
     } while (continuationToken !== undefined);
@@ -119,9 +125,44 @@ class AzureDestination implements Destination {
     });
   }
 
-  /** Blocks that a killed process left show to nobody; the next upload of the key drops them, else the store does after a week. */
-  sweep(): Promise<number> {
-    return Promise.resolve(0);
+  /**
+   * Blocks that a killed process left show to nobody and cost until the store drops them after a week. There is no request that takes
+   * them back: an empty blob in their place does, which then goes. Blocks of a blob that exists go with the next upload of its key.
+   */
+  async sweep(owns: (key: string) => boolean): Promise<number> {
+    try {
+      return await this.#sweep(owns);
+    } catch (error) {
+      // Clearing up is no reason to fail where the right to it is not given.
+      if (!(error instanceof RivetError) || azureStatus(error.cause) !== 403) throw error;
+      this.options.onWarning?.(`unfinished uploads were not cleared: ${error.cure}`);
+      return 0;
+    }
+  }
+
+  async #sweep(owns: (key: string) => boolean): Promise<number> {
+    const open = new Set<string>();
+    for await (const { key } of this.#listItems("", true)) if (owns(key)) open.add(key);
+    if (open.size === 0) return 0;
+    for await (const { key } of this.#listItems("", false)) open.delete(key);
+    for (const key of open) {
+      const objectKey = this.#objectKey(key);
+      await this.#translate("write", key, "write and delete on blobs (SAS 'cwd')", () => this.#dropBlocks(objectKey));
+    }
+    return open.size;
+  }
+
+  async #dropBlocks(objectKey: string): Promise<void> {
+    try {
+      const { etag } = await this.#call(
+        objectKey,
+        (blob) => blob.commitBlockList([], { conditions: { ifNoneMatch: "*" } }),
+      );
+      await this.#call(objectKey, (blob) => blob.delete({ conditions: etag === undefined ? {} : { ifMatch: etag } }));
+    } catch (error) {
+      // Somebody has written the blob meanwhile: its blocks are gone, and it is theirs.
+      if (!["BlobAlreadyExists", "ConditionNotMet", "BlobNotFound"].includes(azureCode(error))) throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -90,6 +90,7 @@ async function killAndFinish(place: Place): Promise<void> {
     assert.equal(again.code, 0, again.stderr);
     await assertOneCompleteSet(destination);
     assert.equal(await place.openUploads() ?? 0, 0);
+    assert.equal(await place.uncommitted?.() ?? 0, 0);
   }
   assert.ok(killed >= 2, `only ${killed} processes were killed in time`);
 }

@@ -364,8 +364,10 @@ each("what a killed process left is cleared for its keys only, and its keys can 
   assert.deepEqual(await collectKeys(destination.list("")), []);
   const left = await place.openUploads();
   if (left !== null) assert.equal(left, 2);
+  if (place.uncommitted !== undefined) assert.equal(await place.uncommitted(), 2);
   const swept = await destination.sweep((key) => key.startsWith("killed/"));
   if (left !== null) assert.deepEqual([swept, await place.openUploads()], [1, 1]);
+  if (place.uncommitted !== undefined) assert.deepEqual([swept, await place.uncommitted()], [1, 1]);
   const stored = await destination.put("killed/a b", bodyOf(bytesOf(3 * BLOCK, 4)), OPTIONS);
   assert.equal(await findDamage(destination, await expectedOf(stored, bytesOf(3 * BLOCK, 4)), stored), null);
   assert.deepEqual(await collectKeys(destination.list("")), ["killed/a b"]);

@@ -1,5 +1,6 @@
 // Every kind of destination with a server to talk to, behind one interface, so that one suite can run on all of them.
 
+import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import type { AzureLocation, GcsLocation, ResolvedDestination, S3Location } from "../../src/destination/mod.ts";
 import { openAzurite } from "./azurite.ts";
@@ -25,6 +26,8 @@ export interface Place extends AsyncDisposable {
   readonly namesRejection: boolean;
   /** Uploads begun and neither finished nor aborted; null when the store tells nobody. */
   openUploads(): Promise<number> | null;
+  /** Blobs of which only blocks exist: what a killed process leaves where an upload has no end of its own. */
+  uncommitted?(): Promise<number>;
 }
 
 export interface Backend {
@@ -221,6 +224,16 @@ function openAzuritePlace(
     rejected: { ...location, auth: { kind: "key", key: btoa("no") } },
     namesRejection: false,
     openUploads: () => null,
+    uncommitted: async () => {
+      const credential = new StorageSharedKeyCredential(accountName, accountKey);
+      const container = new ContainerClient(`${location.endpoint}/${CONTAINER}`, credential);
+      const { prefix } = location;
+      const keysOf = async (includeUncommitedBlobs: boolean) =>
+        new Set(
+          (await Array.fromAsync(container.listBlobsFlat({ prefix, includeUncommitedBlobs }))).map(({ name }) => name),
+        );
+      return (await keysOf(true)).difference(await keysOf(false)).size;
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
