@@ -110,6 +110,8 @@ async function uploadBlocks<Part>(
   signal: AbortSignal,
   slots: BlockSlots,
 ): Promise<StoredObject> {
+  // No block may wait for it yet: all slots can be taken by other files.
+  begun.catch((error) => stop.abort(error));
   const sent: Promise<Part>[] = [];
   try {
     let size = 0;

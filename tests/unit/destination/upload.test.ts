@@ -1,10 +1,24 @@
-// An upload that is stopped while it is being begun.
+// Uploads that are stopped or refused while they are being begun, and the slots they share.
 
 import assert from "node:assert/strict";
-import { BlockSlots, type BlockStore, type BlockUpload, upload } from "../../../src/destination/upload.ts";
+import {
+  BlockSlots,
+  type BlockStore,
+  type BlockUpload,
+  upload,
+  type UploadOptions,
+} from "../../../src/destination/upload.ts";
 import { bodyOf, bytesOf } from "../../support/bodies.ts";
 
 const REASON = new Error("enough");
+
+const optionsOf = (signal: AbortSignal, slots = new BlockSlots()): UploadOptions => ({
+  signal,
+  blockBytes: 10,
+  wholeBytesMax: 10,
+  slots,
+  beginPatienceMs: 20,
+});
 
 /** Starts an upload of two blocks and stops it when it is being begun. */
 async function stopWhileBegun(begin: (signal: AbortSignal, stop: () => void) => Promise<BlockUpload<null>>) {
@@ -13,14 +27,7 @@ async function stopWhileBegun(begin: (signal: AbortSignal, stop: () => void) => 
     putWhole: () => assert.fail("put whole"),
     begin: (signal) => begin(signal, () => stop.abort(REASON)),
   };
-  const options = {
-    signal: stop.signal,
-    blockBytes: 10,
-    wholeBytesMax: 10,
-    slots: new BlockSlots(),
-    beginPatienceMs: 20,
-  };
-  const done = upload(bodyOf(bytesOf(20), 5), store, (call) => call(), options);
+  const done = upload(bodyOf(bytesOf(20), 5), store, (call) => call(), optionsOf(stop.signal));
   await assert.rejects(done, (error) => error === REASON);
 }
 
@@ -62,14 +69,7 @@ Deno.test("an upload stopped just before it is begun is not waited for longer ei
     };
     // Not waited for: the body goes on meanwhile.
     const body = bodyOf(bytesOf(20), 10, () => void stopLater());
-    const options = {
-      signal: stop.signal,
-      blockBytes: 10,
-      wholeBytesMax: 10,
-      slots: new BlockSlots(),
-      beginPatienceMs: 20,
-    };
-    await assert.rejects(upload(body, store, (call) => call(), options), (error) => error === REASON);
+    await assert.rejects(upload(body, store, (call) => call(), optionsOf(stop.signal)), (error) => error === REASON);
   }
 });
 
@@ -92,15 +92,24 @@ Deno.test("uploads of one store share its slots, and give them back when they fa
       }),
   });
   const put = (fails: boolean) =>
-    upload(bodyOf(bytesOf(100), 10), store(fails), (call) => call(), {
-      signal: new AbortController().signal,
-      blockBytes: 10,
-      wholeBytesMax: 10,
-      slots,
-    });
+    upload(bodyOf(bytesOf(100), 10), store(fails), (call) => call(), optionsOf(new AbortController().signal, slots));
   const outcomes = await Promise.allSettled([put(false), put(true), put(false), put(false)]);
   assert.deepEqual(outcomes.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
   assert.equal(most, 3);
   // All are free again.
   for (let slot = 0; slot < 3; slot++) await slots.take();
+});
+
+Deno.test("an upload that may not begin rejects, also while other uploads hold all slots", async () => {
+  const slots = new BlockSlots();
+  for (let slot = 0; slot < 3; slot++) await slots.take();
+  const store: BlockStore<null> = {
+    putWhole: () => assert.fail("put whole"),
+    begin: () => Promise.reject(REASON),
+  };
+  const done = upload(bodyOf(bytesOf(30), 10), store, (call) => call(), optionsOf(new AbortController().signal, slots));
+  // Whoever does not listen to the refusal by now ends the whole lane.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  slots.give();
+  await assert.rejects(done, (error) => error === REASON);
 });
