@@ -14,6 +14,7 @@ import type { OpenOptions } from "./options.ts";
 import { RenewableClient } from "./renew.ts";
 import type { AzureLocation, ResolvedDestination } from "./resolved.ts";
 import { translateStream } from "./stream.ts";
+import { sweepIfAllowed } from "./sweep.ts";
 import { BlockSlots, type BlockStore, type BlockUpload, type Translate, upload, uploadOptions } from "./upload.ts";
 
 /** Opens a container with credentials already read. */
@@ -129,15 +130,8 @@ class AzureDestination implements Destination {
    * Blocks that a killed process left show to nobody and cost until the store drops them after a week. There is no request that takes
    * them back: an empty blob in their place does, which then goes. Blocks of a blob that exists go with the next upload of its key.
    */
-  async sweep(owns: (key: string) => boolean): Promise<number> {
-    try {
-      return await this.#sweep(owns);
-    } catch (error) {
-      // Clearing up is no reason to fail where the right to it is not given.
-      if (!(error instanceof RivetError) || azureStatus(error.cause) !== 403) throw error;
-      this.options.onWarning?.(`unfinished uploads were not cleared: ${error.cure}`);
-      return 0;
-    }
+  sweep(owns: (key: string) => boolean): Promise<number> {
+    return sweepIfAllowed(() => this.#sweep(owns), (cause) => azureStatus(cause) === 403, this.options.onWarning);
   }
 
   async #sweep(owns: (key: string) => boolean): Promise<number> {

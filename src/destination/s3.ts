@@ -11,7 +11,6 @@ import {
   ListObjectsV2Command,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { RivetError } from "../errors.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import type { Destination, Digests, PutOptions, StoredObject } from "./destination.ts";
 import { crcToDecimal, fromHex, toBase64 } from "./digest.ts";
@@ -23,6 +22,7 @@ import { connectS3 } from "./s3_client.ts";
 import { isExpiredS3, s3Code, s3Status, toS3Error } from "./s3_error.ts";
 import { plainTag, s3BlockStore, type S3Store } from "./s3_upload.ts";
 import { translateStream } from "./stream.ts";
+import { sweepIfAllowed } from "./sweep.ts";
 import { BlockSlots, type Translate, upload, uploadOptions } from "./upload.ts";
 
 /** What stores say of an object above 5 GiB, which they do not copy in one request. */
@@ -152,15 +152,8 @@ class S3Destination implements Destination {
     await this.put(to, body, { contentType: "application/octet-stream", signal });
   }
 
-  /** Clearing up is no reason to fail where the right to it is not given. */
-  async sweep(owns: (key: string) => boolean): Promise<number> {
-    try {
-      return await this.#sweep(owns);
-    } catch (error) {
-      if (!(error instanceof RivetError) || s3Code(error.cause) !== "AccessDenied") throw error;
-      this.#store.onWarning(`unfinished uploads were not cleared: ${error.cure}`);
-      return 0;
-    }
+  sweep(owns: (key: string) => boolean): Promise<number> {
+    return sweepIfAllowed(() => this.#sweep(owns), (cause) => s3Code(cause) === "AccessDenied", this.#store.onWarning);
   }
 
   async #sweep(owns: (key: string) => boolean): Promise<number> {

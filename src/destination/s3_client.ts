@@ -5,14 +5,13 @@ import { RivetError } from "../errors.ts";
 import { isBrokenConnection, sendHttp } from "./http.ts";
 import { type OpenOptions, REQUEST_TIMEOUT_MS } from "./options.ts";
 import { isPathStyle, S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
+import { SILENT_LOGGER } from "./s3_credentials.ts";
 import { translateStream } from "./stream.ts";
 
 const ATTEMPTS = 5;
 
 /** Below this, retries and signatures cope and nobody needs to know. */
 const CLOCK_SKEW_MS_MAX = 240_000;
-
-const SILENT_LOGGER = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 export function connectS3(location: S3Location, options: OpenOptions): S3Client {
   const { endpoint, region } = location;

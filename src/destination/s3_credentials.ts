@@ -5,7 +5,8 @@ import { RivetError } from "../errors.ts";
 import { S3_REGION_DEFAULT, type S3Auth, type S3Location } from "./resolved.ts";
 import { readSecret } from "./secret.ts";
 
-const SILENT_LOGGER = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+/** The SDK tells nothing by itself. */
+export const SILENT_LOGGER = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** Reads the credentials a location refers to: named variables, or AWS's own chain with its profile. */
 export async function withS3Credentials(
